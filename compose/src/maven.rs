@@ -1,0 +1,177 @@
+//! Runs Maven once: all artifacts of `servers.pom.xml` into one folder, with the user's own settings and repository.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::artifacts::Artifact;
+use crate::error::{Result, StackError};
+use crate::progress::Progress;
+use crate::tail;
+
+const POM: &str = include_str!("../servers.pom.xml");
+
+/// What one run needs to know.
+pub(crate) struct Run<'a> {
+    /// Where the artifacts go; exists and is empty.
+    pub target: &'a Path,
+    /// Where Maven's output goes.
+    pub log: PathBuf,
+    /// For the message that says that Maven is needed.
+    pub cache_dir: &'a Path,
+    pub artifacts: &'a [Artifact],
+}
+
+impl Run<'_> {
+    /// Copies all artifacts, unverified. Dropping the future ends Maven.
+    pub(crate) async fn copy(&self, progress: &dyn Progress) -> Result<()> {
+        let pom = self.target.join("pom.xml");
+        std::fs::write(&pom, POM).map_err(StackError::path("writing", &pom))?;
+        let mut log = File::create(&self.log).map_err(StackError::path("creating", &self.log))?;
+        let mut maven = self.spawn(&pom, &log)?;
+        self.follow(&mut maven, &mut log, progress).await?;
+        let status = maven.wait().await.map_err(StackError::io("waiting for Maven"))?;
+        if status.success() { Ok(()) } else { Err(self.failure()) }
+    }
+
+    fn spawn(&self, pom: &Path, log: &File) -> Result<Child> {
+        let stderr = log.try_clone().map_err(StackError::path("opening", &self.log))?;
+        // Not in batch mode: that would silence the `Progress` lines.
+        Command::new("mvn")
+            .arg("-Dstyle.color=never")
+            .arg("-f")
+            .arg(pom)
+            .arg(format!("-Dmillrace.staging={}", self.target.display()))
+            .args(["dependency:copy", "dependency:copy-dependencies"])
+            .current_dir(self.target)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => StackError::MavenMissing { cache_dir: self.cache_dir.to_owned() },
+                _ => StackError::io("starting mvn")(error),
+            })
+    }
+
+    async fn follow(&self, maven: &mut Child, log: &mut File, progress: &dyn Progress) -> Result<()> {
+        let Some(stdout) = maven.stdout.take() else { return Ok(()) };
+        let mut lines = BufReader::new(stdout).split(b'\n');
+        let mut transfer = Transfer::of(self.artifacts);
+        while let Some(line) = lines.next_segment().await.map_err(StackError::io("reading Maven's output"))? {
+            for part in String::from_utf8_lossy(&line).split('\r').map(str::trim_end).filter(|part| !part.is_empty()) {
+                if !transfer.hears(part) {
+                    writeln!(log, "{part}").map_err(StackError::path("writing", &self.log))?;
+                }
+            }
+            progress.fetched(transfer.done(), transfer.total);
+        }
+        Ok(())
+    }
+
+    fn failure(&self) -> StackError {
+        let said = tail::read(&self.log, 0, 400);
+        let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("[ERROR] ")).take(3).collect();
+        let lines = if errors.is_empty() { tail::read(&self.log, 0, 10) } else { errors.join("\n") };
+        StackError::Fetch { lines, log: self.log.clone() }
+    }
+}
+
+/// Follows Maven's transfer messages. Artifacts that Maven has already cost no transfer and count when all is done.
+struct Transfer<'a> {
+    sizes: HashMap<&'a str, u64>,
+    total: u64,
+    finished: u64,
+    under_way: u64,
+    shown: u64,
+}
+
+impl<'a> Transfer<'a> {
+    fn of(artifacts: &'a [Artifact]) -> Self {
+        let sizes: HashMap<&str, u64> = artifacts.iter().map(|a| (a.name.as_str(), a.bytes)).collect();
+        let total = sizes.values().sum();
+        Self { sizes, total, finished: 0, under_way: 0, shown: 0 }
+    }
+
+    /// Takes one piece of output. True for those that are only there to be overwritten on a terminal.
+    fn hears(&mut self, text: &str) -> bool {
+        if let Some(amounts) = text.strip_prefix("Progress (") {
+            self.under_way = bytes_under_way(amounts);
+            return true;
+        }
+        if let Some(file) = text.strip_prefix("Downloaded from ").and_then(downloaded_file) {
+            self.finished += self.sizes.remove(file).unwrap_or(0);
+            self.under_way = 0;
+        }
+        false
+    }
+
+    /// Never goes back, and stays below the total, which is reported once all checksums are known to be right.
+    fn done(&mut self) -> u64 {
+        let now = (self.finished + self.under_way).min(self.total.saturating_sub(1));
+        self.shown = self.shown.max(now);
+        self.shown
+    }
+}
+
+/// `central: https://…/a-1.jar (15 MB at 18 MB/s)` → `a-1.jar`
+fn downloaded_file(text: &str) -> Option<&str> {
+    text.rsplit_once(" (")?.0.rsplit_once('/').map(|(_, file)| file)
+}
+
+/// `2): 4.1/15 MB | 96 kB`, or since Maven 3.9 `2): a.jar (4.1/15 MB)` → the sum of the first numbers, in bytes.
+fn bytes_under_way(amounts: &str) -> u64 {
+    let Some((_, parts)) = amounts.split_once("): ") else { return 0 };
+    parts.split(" | ").filter_map(amount).sum()
+}
+
+fn amount(part: &str) -> Option<u64> {
+    let part = part.trim().trim_end_matches(')');
+    let (numbers, unit) = part.rsplit_once(' ')?;
+    let numbers = numbers.rsplit_once('(').map_or(numbers, |(_, inner)| inner);
+    let done: f64 = numbers.split('/').next()?.parse().ok()?;
+    let scale = match unit {
+        "B" => 1.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return None,
+    };
+    Some((done * scale) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifacts::Server;
+
+    fn artifact(name: &str, bytes: u64) -> Artifact {
+        Artifact { server: Server::Kafka, name: name.into(), bytes, sha256: String::new() }
+    }
+
+    #[test]
+    fn the_transfer_follows_maven_and_never_goes_back() {
+        let artifacts = [artifact("a-1.jar", 15_000_000), artifact("b.jar", 1000)];
+        let mut transfer = Transfer::of(&artifacts);
+        assert!(transfer.hears("Progress (1): 4.1/15 MB"));
+        assert_eq!(transfer.done(), 4_100_000);
+        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a.pom (1 kB at 2 kB/s)"));
+        assert_eq!(transfer.done(), 4_100_000);
+        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a-1.jar (15 MB at 18 MB/s)"));
+        assert_eq!(transfer.done(), 15_000_000);
+    }
+
+    #[test]
+    fn both_notations_of_maven_are_understood() {
+        assert_eq!(bytes_under_way("2): 4.1/15 MB | 96/208 kB"), 4_196_000);
+        assert_eq!(bytes_under_way("1): a-1.jar (4.1/15 MB)"), 4_100_000);
+        assert_eq!(bytes_under_way("1): 15 MB"), 15_000_000);
+        assert_eq!(bytes_under_way("1): nonsense"), 0);
+    }
+}

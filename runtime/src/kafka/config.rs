@@ -1,0 +1,65 @@
+//! librdkafka's settings as Millrace uses them; `kafka_properties` of the settings go over all of them.
+
+use rdkafka::ClientConfig;
+
+use crate::{Settings, SettingsError};
+
+/// What every client needs to connect.
+///
+/// # Errors
+/// When the bootstrap servers are not set.
+pub fn client_config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", settings.kafka_bootstrap()?)
+        .set("client.id", "millrace")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("socket.keepalive.enable", "true");
+    for (name, value) in settings.kafka_properties() {
+        config.set(name, value);
+    }
+    Ok(config)
+}
+
+/// A member of a consumer group that stores its offsets itself, after the effect is durable. What it fetches ahead is
+/// bounded to a few megabytes.
+///
+/// # Errors
+/// When the bootstrap servers are not set.
+pub fn consumer_config(settings: &Settings, group: &str) -> Result<ClientConfig, SettingsError> {
+    let mut config = client_config(settings)?;
+    config
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", settings.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).to_string())
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("enable.auto.offset.store", "false")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.error.backoff.ms", "50")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.max.bytes", "4194304")
+        .set("max.partition.fetch.bytes", "1048576");
+    Ok(config)
+}
+
+/// A producer that keeps order and writes nothing twice within its life.
+///
+/// # Errors
+/// When the bootstrap servers are not set.
+pub fn producer_config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
+    let mut config = client_config(settings)?;
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "2")
+        .set("partitioner", "murmur2_random")
+        .set("message.timeout.ms", "30000")
+        .set("message.max.bytes", "4194304")
+        .set("queue.buffering.max.messages", "50000")
+        .set("queue.buffering.max.kbytes", "32768");
+    Ok(config)
+}

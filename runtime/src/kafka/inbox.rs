@@ -1,0 +1,270 @@
+//! Consuming: a thread of its own polls librdkafka and hands the records on, never more of them than fit.
+//!
+//! `StreamConsumer` has lost wake-ups (rust-rdkafka #665), so this polls. When what is handed on is not taken, the
+//! partitions are paused and polling goes on, so that the group does not take the member for dead.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Message, OwnedMessage};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes of records handed on and not yet dropped by the receiver.
+const ROOM: usize = 16 * 1024 * 1024;
+/// What a record costs beside its key and value: headers and bookkeeping.
+const RECORD_COST: usize = 512;
+/// Longest wait inside one poll; bounds how late a stop is noticed.
+const POLL: Duration = Duration::from_millis(100);
+/// How long to wait for room before the partitions are paused. Far below the group's limit between polls.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long leaving the group may take before the thread is left behind.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// A record, and the room that it takes up until it is dropped.
+#[derive(Debug)]
+pub struct Record {
+    /// The record.
+    pub message: OwnedMessage,
+    _room: OwnedSemaphorePermit,
+}
+
+/// A member of a consumer group on one topic.
+pub struct Inbox {
+    topic: String,
+    // the thread owns it, so that leaving the group, which can block, happens there
+    consumer: Weak<BaseConsumer<Member>>,
+    records: mpsc::UnboundedReceiver<Result<Record, KafkaError>>,
+    stop: CancellationToken,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Member {
+    group: String,
+}
+
+impl ClientContext for Member {}
+
+impl ConsumerContext for Member {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => tracing::info!(group = self.group, partitions = ?partitions(list), "assigned"),
+            Rebalance::Revoke(list) => tracing::info!(group = self.group, partitions = ?partitions(list), "revoked"),
+            Rebalance::Error(error) => tracing::warn!(group = self.group, %error, "rebalance failed"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(group = self.group, %error, "offsets not committed; they are a hint");
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<i32> {
+    list.elements()
+        .iter()
+        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+        .collect()
+}
+
+impl Inbox {
+    /// Joins the group of `config` on `topic`. Call inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting, or no thread can be had.
+    pub fn join(config: &ClientConfig, topic: &str) -> Result<Self, KafkaError> {
+        let group = config.get("group.id").unwrap_or_default().to_owned();
+        let consumer: BaseConsumer<Member> = config.create_with_context(Member { group })?;
+        consumer.subscribe(&[topic])?;
+        let consumer = Arc::new(consumer);
+        let weak = Arc::downgrade(&consumer);
+        let stop = CancellationToken::new();
+        let (sender, records) = mpsc::unbounded_channel();
+        let poller = Poller {
+            consumer,
+            sender,
+            room: Arc::new(Semaphore::new(ROOM)),
+            stop: stop.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let thread = thread::Builder::new()
+            .name(format!("poll {topic}"))
+            .spawn(move || poller.run());
+        let thread = thread.map_err(|error| KafkaError::ClientCreation(format!("no thread for polling: {error}")))?;
+        Ok(Self {
+            topic: topic.to_owned(),
+            consumer,
+            records,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Waits for a record, then up to `linger` for more, up to `limit`. Empty only when the inbox is closed.
+    /// Cancel-safe until it returns: records not yet returned are given with the next call.
+    ///
+    /// # Errors
+    /// When librdkafka can't go on: join anew.
+    pub async fn next_batch(
+        &mut self,
+        into: &mut Vec<Record>,
+        limit: usize,
+        linger: Duration,
+    ) -> Result<(), KafkaError> {
+        let Some(first) = self.records.recv().await else {
+            return Ok(());
+        };
+        into.push(first?);
+        let deadline = tokio::time::Instant::now() + linger;
+        while into.len() < limit {
+            match tokio::time::timeout_at(deadline, self.records.recv()).await {
+                Ok(Some(record)) => into.push(record?),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that everything up to and with `offset` is dealt with for good. Committed to Kafka within a second.
+    pub fn done(&self, partition: i32, offset: i64) {
+        if let Err(error) = self
+            .consumer()
+            .and_then(|c| c.store_offset(&self.topic, partition, offset))
+        {
+            tracing::debug!(partition, offset, %error, "offset not stored: the partition has moved on");
+        }
+    }
+
+    /// Reads a partition again from `offset`. Records handed on before may still arrive first.
+    ///
+    /// # Errors
+    /// When the partition is not assigned.
+    pub fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
+        self.consumer
+            .seek(&self.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
+    }
+
+    /// Stops the flow of a partition until it is assigned anew.
+    ///
+    /// # Errors
+    /// When the partition is not assigned.
+    pub fn pause(&self, partition: i32) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        self.consumer()?.pause(&list)
+    }
+
+    /// First and next offset of a partition.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time. Blocks up to 5 s: call it where that does no harm.
+    pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
+        self.consumer
+            .fetch_watermarks(&self.topic, partition, Duration::from_secs(5))
+    }
+
+    fn consumer(&self) -> Result<Arc<BaseConsumer<Member>>, KafkaError> {
+        self.consumer.upgrade().ok_or(KafkaError::Canceled)
+    }
+
+    /// Commits the offsets of what is done and leaves the group.
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        let Some(thread) = self.thread.take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        if tokio::time::timeout(CLOSE, joined).await.is_err() {
+            tracing::warn!(topic = self.topic, "leaving the group takes too long; going without");
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The polling thread.
+struct Poller {
+    consumer: Arc<BaseConsumer<Member>>,
+    sender: mpsc::UnboundedSender<Result<Record, KafkaError>>,
+    room: Arc<Semaphore>,
+    stop: CancellationToken,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Poller {
+    fn run(self) {
+        while !self.stop.is_cancelled() {
+            match self.consumer.poll(POLL) {
+                None => {}
+                Some(Ok(message)) => self.hand_on(&message),
+                Some(Err(error)) if is_final(&error) => {
+                    let _ = self.sender.send(Err(error));
+                    break;
+                }
+                Some(Err(error)) => tracing::debug!(%error, "Kafka is away; librdkafka keeps trying"),
+            }
+        }
+        if let Err(error) = self.consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {
+            tracing::debug!(%error, "no offsets to commit on leaving");
+        }
+        self.consumer.unsubscribe();
+    }
+
+    fn hand_on(&self, message: &BorrowedMessage<'_>) {
+        let size = RECORD_COST + message.payload_len() + message.key_len();
+        let cost = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
+        if let Some(room) = self.wait_for_room(cost, PATIENCE).or_else(|| self.wait_paused(cost)) {
+            // the receiver is gone only when the inbox is being dropped
+            let _ = self.sender.send(Ok(Record {
+                message: message.detach(),
+                _room: room,
+            }));
+        }
+    }
+
+    fn wait_for_room(&self, cost: u32, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
+            return Some(room);
+        }
+        let waiting = tokio::time::timeout(patience, self.room.clone().acquire_many_owned(cost));
+        self.runtime.block_on(async { waiting.await.ok()?.ok() })
+    }
+
+    /// Pauses everything, and polls until there is room. Paused partitions give no records.
+    fn wait_paused(&self, cost: u32) -> Option<OwnedSemaphorePermit> {
+        let assigned = self.consumer.assignment().ok()?;
+        self.consumer.pause(&assigned).ok()?;
+        let room = loop {
+            if self.stop.is_cancelled() {
+                break None;
+            }
+            if let Some(Ok(unexpected)) = self.consumer.poll(Duration::ZERO) {
+                // assigned during the pause: fetch it again later
+                let again = Offset::Offset(unexpected.offset());
+                let sought = self
+                    .consumer
+                    .seek(unexpected.topic(), unexpected.partition(), again, PATIENCE);
+                if let Err(error) = sought {
+                    tracing::warn!(%error, "a record that came during a pause is read again after the next rebalance");
+                }
+            }
+            if let Some(room) = self.wait_for_room(cost, POLL) {
+                break Some(room);
+            }
+        };
+        self.consumer.resume(&assigned).ok()?;
+        room
+    }
+}
+
+fn is_final(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+}

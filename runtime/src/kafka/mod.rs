@@ -1,0 +1,11 @@
+//! Clients of Kafka: one way to consume, one way to produce, and the topics.
+
+mod config;
+mod inbox;
+mod outbox;
+mod topics;
+
+pub use config::{client_config, consumer_config, producer_config};
+pub use inbox::{Inbox, Record};
+pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
+pub use topics::{TopicError, TopicSpec, create_topics};

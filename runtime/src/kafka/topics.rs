@@ -1,0 +1,91 @@
+//! Creating topics.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+/// A request to the brokers that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A topic as it should be.
+#[derive(Debug, Clone)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: u32,
+    /// Replicas; -1: as the brokers have it set.
+    pub replication_factor: i32,
+    /// The topic's own settings.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+/// Why topics are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// Kafka did not answer, or refused.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    /// The brokers refused a topic.
+    #[error("Kafka refuses topic {topic}: {code}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Why.
+        code: RDKafkaErrorCode,
+    },
+    /// A topic exists with another number of partitions.
+    #[error("topic {topic} has {actual} partitions and needs {expected}: its log has that many, for ever")]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// What it has.
+        actual: usize,
+        /// What it needs.
+        expected: u32,
+    },
+}
+
+/// Creates those of the topics that do not exist, and checks the partitions of those that do.
+///
+/// # Errors
+/// When Kafka refuses or does not answer, or a topic exists with another number of partitions.
+pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Result<(), TopicError> {
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let new_topics: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(TIMEOUT))
+        .operation_timeout(Some(TIMEOUT));
+    let results = admin.create_topics(&new_topics, &options).await?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
+        }
+    }
+    for topic in topics {
+        let metadata = admin.inner().fetch_metadata(Some(&topic.name), TIMEOUT)?;
+        let actual = metadata.topics().first().map_or(0, |found| found.partitions().len());
+        // a topic that was made a moment ago may not have reached this broker's metadata
+        if actual != 0 && actual != topic.partitions as usize {
+            return Err(TopicError::Partitions {
+                topic: topic.name.clone(),
+                actual,
+                expected: topic.partitions,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
+    let replication = TopicReplication::Fixed(spec.replication_factor);
+    let topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
+    spec.settings
+        .iter()
+        .fold(topic, |topic, (name, value)| topic.set(name, value))
+}

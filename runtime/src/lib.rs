@@ -1,0 +1,16 @@
+//! What every Millrace process is made of: settings, telemetry, metrics and health, shutdown, retries, connections to
+//! Postgres and Kafka. Nothing here knows of logs, events or read models.
+
+pub mod kafka;
+pub mod postgres;
+mod retry;
+mod service;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+pub use retry::{Stopped, retry};
+pub use service::{Health, serve};
+pub use settings::{Overrides, Settings, SettingsError};
+pub use shutdown::{Shutdown, on_signal};
+pub use telemetry::init_telemetry;

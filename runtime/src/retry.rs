@@ -1,0 +1,80 @@
+//! Trying again what may succeed later.
+
+use std::fmt::Display;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use prometheus::{IntCounterVec, register_int_counter_vec};
+
+use crate::{Health, Shutdown};
+
+static RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "millrace_retries_total",
+        "Attempts that failed and were made again, by operation.",
+        &["operation"]
+    )
+    .expect("a metric is declared once")
+});
+
+/// Why [`retry`] gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped<E> {
+    /// The process is to stop.
+    #[error("stopped before it succeeded")]
+    Shutdown,
+    /// An error that trying again does not mend.
+    #[error(transparent)]
+    Failed(#[from] E),
+}
+
+/// Runs `attempt` until it succeeds, fails for good (`is_transient` says no), or the process is to stop. Waits between
+/// attempts from 50 ms up to 5 s; the service counts as not ready meanwhile.
+///
+/// # Errors
+/// The final error, or that the process is to stop.
+pub async fn retry<T, E: Display>(
+    health: &Health,
+    shutdown: &Shutdown,
+    operation: &'static str,
+    is_transient: impl Fn(&E) -> bool,
+    attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, Stopped<E>> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_jitter();
+    let mut attempt = attempt;
+    let mut failed = false;
+    let mut delays = backoff.build();
+    loop {
+        health.beat();
+        match attempt().await {
+            Ok(done) => {
+                if failed {
+                    tracing::info!(operation, "succeeded again");
+                    health.set_ready(true);
+                }
+                return Ok(done);
+            }
+            Err(error) if !is_transient(&error) => return Err(Stopped::Failed(error)),
+            Err(error) => {
+                RETRIES.with_label_values(&[operation]).inc();
+                if !failed {
+                    tracing::warn!(operation, %error, "failed; trying again until it succeeds");
+                } else {
+                    tracing::debug!(operation, %error, "failed again");
+                }
+                failed = true;
+                health.set_ready(false);
+            }
+        }
+        let delay = delays.next().unwrap_or(Duration::from_secs(5));
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = shutdown.cancelled() => return Err(Stopped::Shutdown),
+        }
+    }
+}

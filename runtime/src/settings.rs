@@ -1,0 +1,208 @@
+//! Settings: defaults < file < environment (`MILLRACE_…`) < flags. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// Variables with our prefix that are no settings: where the settings file is, and the local stack's own.
+const NOT_SETTINGS: &[&str] = &["config", "data_dir", "cache_dir", "stack"];
+
+/// Every setting of every process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The log to work on.
+    pub log: String,
+    /// Number of partitions of a log that is created; fixed from then on.
+    pub partitions: u32,
+    /// Replicas of each topic that is created; -1: as the brokers have it set.
+    pub replication_factor: i32,
+    /// Postgres, as `postgresql://user:password@host:port/database`.
+    postgres_url: Option<SecretString>,
+    /// Kafka's bootstrap servers, as `host:port,host:port`.
+    kafka_bootstrap: Option<String>,
+    /// More settings for librdkafka, such as `security.protocol` and `sasl.password`.
+    #[serde(default)]
+    kafka_properties: BTreeMap<String, SecretString>,
+    /// Base address of the registry's Confluent API.
+    registry_url: Option<SecretString>,
+    /// Consumer group, where it is not to be the usual one.
+    pub group: Option<String>,
+    /// Where `/metrics`, `/livez` and `/readyz` are served; nowhere when absent.
+    pub http_address: Option<SocketAddr>,
+    /// Most commands in one append.
+    pub batch_commands: usize,
+    /// Longest that a command waits for others to share its append, in milliseconds.
+    pub batch_linger_ms: u64,
+    /// Largest command that is accepted, in bytes of its value.
+    pub max_command_bytes: usize,
+    /// How long Kafka waits for a silent process before others take over its partitions, in milliseconds.
+    pub session_timeout_ms: u32,
+    /// How the process's own log looks: `text` or `json`.
+    pub log_format: LogFormat,
+}
+
+/// Looks of the process's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Settings that flags can give.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Overrides {
+    /// `--log`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// `--group`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// `--http-address`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_address: Option<SocketAddr>,
+}
+
+/// What the settings of a fresh process are.
+#[derive(Serialize)]
+struct Defaults {
+    log: &'static str,
+    partitions: u32,
+    replication_factor: i32,
+    batch_commands: usize,
+    batch_linger_ms: u64,
+    max_command_bytes: usize,
+    session_timeout_ms: u32,
+    log_format: LogFormat,
+}
+
+const DEFAULTS: Defaults = Defaults {
+    log: "ledger",
+    partitions: 12,
+    replication_factor: -1,
+    batch_commands: 500,
+    batch_linger_ms: 3,
+    max_command_bytes: 256 * 1024,
+    session_timeout_ms: 6000,
+    log_format: LogFormat::Text,
+};
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A source can't be read, or has a wrong or unknown key.
+    #[error("settings: {0}")]
+    Unreadable(#[from] Box<figment::Error>),
+    /// The settings file is not there.
+    #[error("settings: there is no file {0}")]
+    NoFile(String),
+    /// Something necessary is not set.
+    #[error("{variable} is not set ({example}); with the local stack, run: eval \"$(millrace env)\"")]
+    Missing {
+        /// The environment variable.
+        variable: &'static str,
+        /// What it could look like.
+        example: &'static str,
+    },
+    /// A value is out of its range.
+    #[error("settings: {0}")]
+    OutOfRange(String),
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// When a source can't be read, a key is unknown, or a value is wrong. Names the key and where it came from.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, SettingsError> {
+        let mut sources = Figment::from(Serialized::defaults(DEFAULTS));
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(SettingsError::NoFile(path.display().to_string()));
+            }
+            sources = sources.merge(Toml::file_exact(path));
+        }
+        let environment = Env::prefixed("MILLRACE_").ignore(NOT_SETTINGS);
+        let settings: Self = sources
+            .merge(environment)
+            .merge(Serialized::defaults(overrides))
+            .extract()
+            .map_err(Box::new)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let out_of_range = |what: &str| Err(SettingsError::OutOfRange(what.to_owned()));
+        match self {
+            s if !(1..=1000).contains(&s.partitions) => out_of_range("partitions must be 1 to 1000"),
+            s if !(1..=5000).contains(&s.batch_commands) => out_of_range("batch_commands must be 1 to 5000"),
+            s if s.batch_linger_ms > 1000 => out_of_range("batch_linger_ms must be 0 to 1000"),
+            s if !(1024..=900_000).contains(&s.max_command_bytes) => {
+                out_of_range("max_command_bytes must be 1024 to 900000: a record's limit in Kafka is 1 MiB")
+            }
+            s if s.session_timeout_ms < 1000 => out_of_range("session_timeout_ms must be 1000 or more"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Address of Postgres, with its password: not for printing.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn postgres_url(&self) -> Result<&str, SettingsError> {
+        self.postgres_url
+            .as_ref()
+            .map(ExposeSecret::expose_secret)
+            .ok_or(SettingsError::Missing {
+                variable: "MILLRACE_POSTGRES_URL",
+                example: "postgresql://user:password@host:5432/database",
+            })
+    }
+
+    /// Kafka's bootstrap servers.
+    ///
+    /// # Errors
+    /// When they are not set.
+    pub fn kafka_bootstrap(&self) -> Result<&str, SettingsError> {
+        self.kafka_bootstrap.as_deref().ok_or(SettingsError::Missing {
+            variable: "MILLRACE_KAFKA_BOOTSTRAP",
+            example: "host:9092",
+        })
+    }
+
+    /// librdkafka's own settings, secrets among them.
+    pub(crate) fn kafka_properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kafka_properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+    }
+
+    /// Base address of the registry's Confluent API; may hold a password.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn registry_url(&self) -> Result<&str, SettingsError> {
+        self.registry_url
+            .as_ref()
+            .map(ExposeSecret::expose_secret)
+            .ok_or(SettingsError::Missing {
+                variable: "MILLRACE_REGISTRY_URL",
+                example: "http://host:8081",
+            })
+    }
+}
+
+impl From<figment::Error> for SettingsError {
+    fn from(error: figment::Error) -> Self {
+        Self::Unreadable(Box::new(error))
+    }
+}

@@ -1,0 +1,301 @@
+//! Values of a log's topics: Confluent framing and Avro outside, JSON or Rust types inside.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Once, RwLock};
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::LogName;
+use crate::avro_json::{Mismatch, avro_from_json, storable};
+use crate::contract::{Contract, RecordSchema, Topic};
+use crate::framing::{self, FrameError};
+use crate::registry::{Registry, RegistryError};
+
+/// Most memory that a length inside an Avro datum can make the decoder set aside, in bytes. Kafka's own limit on a
+/// record is 1 MiB, so an honest value never comes near.
+const MAX_ALLOCATION: usize = 4 * 1024 * 1024;
+
+/// Encodes and decodes the values of one log's topics, with the schema ids that the registry gave them.
+///
+/// The ids are resolved once, by [`Codec::connect`]; nothing is ever registered here.
+pub struct Codec {
+    contract: &'static Contract,
+    registry: Registry,
+    own: HashMap<u32, OwnSchema>,
+    ids: HashMap<(Topic, &'static str), u32>,
+    foreign: RwLock<HashMap<u32, Arc<ForeignSchema>>>,
+}
+
+struct OwnSchema {
+    record: &'static RecordSchema,
+    writer: GenericDatumWriter<'static>,
+    reader: GenericDatumReader<'static>,
+}
+
+/// A writer's schema that is not the contract's: another version of one of its records, or none of them.
+struct ForeignSchema {
+    writer: Schema,
+    record: Option<&'static RecordSchema>,
+}
+
+/// A decoded value.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The record it is, by the contract.
+    pub record: &'static RecordSchema,
+    /// Its content, resolved to the contract's schema.
+    pub value: Value,
+}
+
+/// Why a value can't be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The contract has no such record on that topic.
+    #[error("the contract has no record {0:?} on that topic")]
+    NoSuchRecord(String),
+    /// The JSON does not fit the record's schema.
+    #[error("{record} can't be encoded: {mismatch}")]
+    Mismatch {
+        /// The record.
+        record: &'static str,
+        /// Where and why.
+        mismatch: Mismatch,
+    },
+    /// Avro refused it.
+    #[error("{record} can't be encoded: {source}")]
+    Avro {
+        /// The record.
+        record: &'static str,
+        /// Avro's reason.
+        source: Box<apache_avro::Error>,
+    },
+}
+
+/// Why a value can't be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It will never be readable: dead-letter it.
+    #[error("{reason}")]
+    Unreadable {
+        /// Stable code, such as `unknown_schema_id`.
+        code: &'static str,
+        /// A sentence.
+        reason: String,
+    },
+    /// The registry did not answer: try again.
+    #[error(transparent)]
+    Transient(RegistryError),
+}
+
+impl DecodeError {
+    fn unreadable(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Unreadable {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<FrameError> for DecodeError {
+    fn from(error: FrameError) -> Self {
+        let code = match error {
+            FrameError::TooShort(_) => "no_frame",
+            FrameError::NoMagicByte(_) => "no_magic_byte",
+        };
+        Self::unreadable(code, error.to_string())
+    }
+}
+
+impl Codec {
+    /// Resolves the ids of every record of `contract` under the log's subjects.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or a schema is not registered (`millrace schemas register` does that).
+    pub async fn connect(
+        registry: Registry,
+        log: &LogName,
+        contract: &'static Contract,
+    ) -> Result<Self, RegistryError> {
+        static LIMIT: Once = Once::new();
+        LIMIT.call_once(|| {
+            apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
+        });
+        let mut own = HashMap::new();
+        let mut ids = HashMap::new();
+        for record in contract.records() {
+            let id = registry.id_of(&record.subject(log), record.text).await?;
+            ids.insert((record.topic, record.name), id);
+            own.insert(id, OwnSchema::of(record));
+        }
+        Ok(Self {
+            contract,
+            registry,
+            own,
+            ids,
+            foreign: RwLock::default(),
+        })
+    }
+
+    /// The registry it was connected to.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Encodes JSON as the record `name` of a topic, framed.
+    ///
+    /// # Errors
+    /// When the contract has no such record there, or the JSON does not fit its schema.
+    pub fn encode_json(&self, topic: Topic, name: &str, json: &Json) -> Result<Vec<u8>, EncodeError> {
+        let (id, schema) = self.own_schema(topic, name)?;
+        let record = schema.record.name;
+        let value =
+            avro_from_json(&schema.record.avro, json).map_err(|mismatch| EncodeError::Mismatch { record, mismatch })?;
+        let mut framed = framing::frame(id);
+        let written = schema.writer.write_value_ref(&mut framed, &value);
+        written.map_err(|source| EncodeError::Avro {
+            record,
+            source: source.into(),
+        })?;
+        Ok(framed)
+    }
+
+    /// Encodes a Rust value as the record `name` of a topic, framed.
+    ///
+    /// # Errors
+    /// When the contract has no such record there, or the value does not fit its schema.
+    pub fn encode<T: Serialize>(&self, topic: Topic, name: &str, value: &T) -> Result<Vec<u8>, EncodeError> {
+        let (id, schema) = self.own_schema(topic, name)?;
+        let mut framed = framing::frame(id);
+        let written = schema.writer.write_ser(&mut framed, value);
+        written.map_err(|source| EncodeError::Avro {
+            record: schema.record.name,
+            source: source.into(),
+        })?;
+        Ok(framed)
+    }
+
+    /// Reads JSON text as the record `name` of a topic.
+    ///
+    /// # Errors
+    /// Always unreadable, never transient: no registry is asked.
+    pub fn decode_json(&self, topic: Topic, name: &str, text: &[u8]) -> Result<Decoded, DecodeError> {
+        let record = self.contract.record(topic, name);
+        let record = record.ok_or_else(|| wrong_type(self.contract, topic, name))?;
+        let json: Json =
+            serde_json::from_slice(text).map_err(|e| DecodeError::unreadable("no_json", format!("not JSON: {e}")))?;
+        let value = avro_from_json(&record.avro, &json)
+            .map_err(|mismatch| DecodeError::unreadable("schema_mismatch", format!("{name}: {mismatch}")))?;
+        Ok(Decoded { record, value })
+    }
+
+    /// Reads a framed value of a topic. A schema id that is not the contract's own is looked up once and kept; its
+    /// datum is resolved to the contract's schema of the same record.
+    ///
+    /// # Errors
+    /// Unreadable, or transient while the registry is away.
+    pub async fn decode(&self, topic: Topic, value: &[u8]) -> Result<Decoded, DecodeError> {
+        let (id, mut datum) = framing::unframe(value)?;
+        let decoded = match self.own.get(&id) {
+            Some(own) if own.record.topic != topic => return Err(wrong_type(self.contract, topic, own.record.name)),
+            Some(own) => own.reader.read_value(&mut datum).map(|value| Decoded {
+                record: own.record,
+                value,
+            }),
+            None => {
+                let foreign = self.foreign(topic, id).await?;
+                let record = foreign.record.ok_or_else(|| {
+                    let name = foreign.writer.name().map(ToString::to_string);
+                    wrong_type(self.contract, topic, &name.unwrap_or_else(|| "no record".into()))
+                })?;
+                let reader = GenericDatumReader::builder(&foreign.writer)
+                    .reader_schema(&record.avro)
+                    .build();
+                reader
+                    .and_then(|reader| reader.read_value(&mut datum))
+                    .map(|value| Decoded { record, value })
+            }
+        };
+        let decoded = decoded
+            .map_err(|e| DecodeError::unreadable("no_datum", format!("the value is no datum of schema {id}: {e}")))?;
+        if !datum.is_empty() {
+            let reason = format!("{} bytes are left over after the datum of schema {id}", datum.len());
+            return Err(DecodeError::unreadable("trailing_bytes", reason));
+        }
+        if topic == Topic::Commands {
+            storable(&decoded.value).map_err(|mismatch| {
+                DecodeError::unreadable("schema_mismatch", format!("{}: {mismatch}", decoded.record.name))
+            })?;
+        }
+        Ok(decoded)
+    }
+
+    fn own_schema(&self, topic: Topic, name: &str) -> Result<(u32, &OwnSchema), EncodeError> {
+        let found = self.contract.record(topic, name).and_then(|record| {
+            let id = self.ids.get(&(topic, record.name))?;
+            Some((*id, self.own.get(id)?))
+        });
+        found.ok_or_else(|| EncodeError::NoSuchRecord(name.to_owned()))
+    }
+
+    async fn foreign(&self, topic: Topic, id: u32) -> Result<Arc<ForeignSchema>, DecodeError> {
+        if let Some(known) = self.foreign.read().unwrap_or_else(|e| e.into_inner()).get(&id) {
+            return Ok(known.clone());
+        }
+        let writer = match self.registry.schema(id).await {
+            Ok(schema) => schema,
+            Err(RegistryError::UnknownId(id)) => {
+                return Err(DecodeError::unreadable(
+                    "unknown_schema_id",
+                    format!("the registry has no schema {id}"),
+                ));
+            }
+            Err(RegistryError::NotAvro { id, reason }) => {
+                return Err(DecodeError::unreadable(
+                    "no_avro_schema",
+                    format!("schema {id} is not Avro: {reason}"),
+                ));
+            }
+            Err(error) => return Err(DecodeError::Transient(error)),
+        };
+        let record = writer
+            .name()
+            .and_then(|name| self.contract.record(topic, &name.to_string()));
+        let foreign = Arc::new(ForeignSchema { writer, record });
+        self.foreign
+            .write()
+            .unwrap_or_else(|e| e.into_inner())
+            .insert(id, foreign.clone());
+        Ok(foreign)
+    }
+}
+
+impl OwnSchema {
+    fn of(record: &'static RecordSchema) -> Self {
+        let writer = GenericDatumWriter::builder(&record.avro).build();
+        let reader = GenericDatumReader::builder(&record.avro).build();
+        Self {
+            record,
+            writer: writer.expect("a parsed schema without references resolves"),
+            reader: reader.expect("a parsed schema without references resolves"),
+        }
+    }
+}
+
+fn wrong_type(contract: &Contract, topic: Topic, name: &str) -> DecodeError {
+    let known = contract
+        .records()
+        .iter()
+        .filter(|record| record.topic == topic)
+        .map(|record| record.name);
+    let known: Vec<_> = known.collect();
+    let name: String = name.chars().take(200).collect();
+    DecodeError::unreadable(
+        "wrong_type",
+        format!("{name:?} does not belong here; known are {}", known.join(", ")),
+    )
+}

@@ -1,0 +1,144 @@
+-- append(...): commits a batch of decided commands, in order. READ COMMITTED; the lock comes first, so what is read
+-- after it is what earlier appends committed.
+--
+-- Per command:      command_ids, command_types, outcomes, codes, messages, metadata
+-- Per stream:       stream_ids, stream_partitions (the distinct streams of the batch)
+-- Per check, that is a stream a command was decided on, in command order:
+--                   check_commands, check_streams (both count from 1), check_expected (-1 any, -2 stream exists,
+--                   otherwise that version), check_events (how many events the command appends to the stream)
+-- Per event, in check order: event_checks (count from 1), event_ids, event_types, event_data
+--
+-- Returns a row per command. verdict 'committed' or 'duplicate': with the stored outcome. 'stale': nothing of it
+-- happened, stale_stream is at actual_version; the rest of the batch is not affected.
+CREATE FUNCTION append(
+    command_ids text[], command_types text[], outcomes text[], codes text[], messages text[], metadata jsonb[],
+    stream_ids text[], stream_partitions integer[],
+    check_commands integer[], check_streams integer[], check_expected bigint[], check_events integer[],
+    event_checks integer[], event_ids uuid[], event_types text[], event_data jsonb[]
+) RETURNS TABLE (
+    verdict text, stale_stream text, actual_version bigint,
+    outcome text, code text, message text, type text,
+    outcome_stream_ids text[], outcome_versions bigint[], outcome_partitions integer[], outcome_positions bigint[],
+    recorded_at timestamptz
+) LANGUAGE plpgsql
+-- A plan made while the tables were empty must not scan them when they are full.
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    command_count integer := cardinality(command_ids);
+    check_count   integer := cardinality(check_commands);
+    recorded      timestamptz;
+    duplicates    boolean[];
+    versions      bigint[];      -- per stream: its version so far
+    positions     bigint[];      -- per stream: position of its last event in this batch, 0 for none
+    heads         bigint[];      -- per partition, from 1: its last position so far
+    version_before  bigint[] := array_fill(0::bigint, ARRAY[check_count]);
+    position_before bigint[] := array_fill(0::bigint, ARRAY[check_count]);
+    event_before    integer[] := array_fill(0, ARRAY[check_count]);
+    verdicts      text[] := array_fill('committed'::text, ARRAY[command_count]);
+    stale_streams integer[] := array_fill(0, ARRAY[command_count]);
+    last_event    record;
+    this_check    integer := 1;
+    first_check   integer;
+    event_count   integer := 0;
+    stream        integer;
+    slot          integer;
+    expected      bigint;
+BEGIN
+    PERFORM lock_partitions(stream_partitions);
+
+    recorded := clock_timestamp();
+    heads := array_fill(0::bigint, ARRAY[1 + coalesce((SELECT max(p) FROM unnest(stream_partitions) AS p), 0)]);
+    FOR slot IN SELECT DISTINCT p + 1 FROM unnest(stream_partitions) AS p LOOP
+        SELECT e.position, e.recorded_at INTO last_event FROM last_event(slot - 1) AS e;
+        heads[slot] := coalesce(last_event.position, 0);
+        recorded := greatest(recorded, last_event.recorded_at);
+    END LOOP;
+
+    SELECT array_agg(c.command_id IS NOT NULL ORDER BY wanted.nr) INTO duplicates
+      FROM unnest(command_ids) WITH ORDINALITY AS wanted(id, nr)
+      LEFT JOIN LATERAL (SELECT command_id FROM commands WHERE command_id = wanted.id LIMIT 1) AS c ON true;
+    SELECT coalesce(array_agg(coalesce(s.version, 0) ORDER BY wanted.nr), '{}') INTO versions
+      FROM unnest(stream_ids) WITH ORDINALITY AS wanted(id, nr)
+      LEFT JOIN LATERAL (SELECT version FROM streams WHERE stream_id = wanted.id LIMIT 1) AS s ON true;
+    positions := array_fill(0::bigint, ARRAY[cardinality(stream_ids)]);
+
+    FOR command IN 1 .. command_count LOOP
+        first_check := this_check;
+        IF duplicates[command] THEN
+            verdicts[command] := 'duplicate';
+        END IF;
+        WHILE this_check <= check_count AND check_commands[this_check] = command LOOP
+            stream := check_streams[this_check];
+            expected := check_expected[this_check];
+            event_before[this_check] := event_count;
+            event_count := event_count + check_events[this_check];
+            IF verdicts[command] = 'committed'
+               AND NOT (expected = versions[stream] OR expected = -1 OR (expected = -2 AND versions[stream] > 0)) THEN
+                verdicts[command] := 'stale';
+                stale_streams[command] := stream;
+            END IF;
+            this_check := this_check + 1;
+        END LOOP;
+        IF verdicts[command] = 'committed' THEN
+            FOR applied IN first_check .. this_check - 1 LOOP
+                stream := check_streams[applied];
+                slot := stream_partitions[stream] + 1;
+                version_before[applied] := versions[stream];
+                position_before[applied] := heads[slot];
+                IF check_events[applied] > 0 THEN
+                    versions[stream] := versions[stream] + check_events[applied];
+                    heads[slot] := heads[slot] + check_events[applied];
+                    positions[stream] := heads[slot];
+                END IF;
+            END LOOP;
+        END IF;
+    END LOOP;
+
+    IF to_regclass('events_' || to_char(recorded AT TIME ZONE 'UTC', 'YYYY_MM')) IS NULL THEN
+        PERFORM create_month(recorded);
+    END IF;
+    INSERT INTO events (partition, position, stream_id, version, event_id, type, schema_version, data, metadata,
+                        recorded_at)
+    SELECT stream_partitions[check_streams[e.nr]],
+           position_before[e.nr] + e.ordinal - event_before[e.nr],
+           stream_ids[check_streams[e.nr]],
+           version_before[e.nr] + e.ordinal - event_before[e.nr],
+           e.event_id, e.type, 1, e.data, metadata[check_commands[e.nr]], recorded
+      FROM unnest(event_checks, event_ids, event_types, event_data)
+           WITH ORDINALITY AS e(nr, event_id, type, data, ordinal)
+     WHERE verdicts[check_commands[e.nr]] = 'committed';
+
+    INSERT INTO streams AS s (stream_id, type, partition, version, position)
+    SELECT id, split_part(id, '-', 1), stream_partitions[nr], versions[nr], positions[nr]
+      FROM unnest(stream_ids) WITH ORDINALITY AS changed(id, nr)
+     WHERE positions[nr] > 0
+        ON CONFLICT (stream_id) DO UPDATE SET version = excluded.version, position = excluded.position;
+
+    INSERT INTO commands (command_id, type, outcome, code, message, stream_ids, versions, partitions, positions,
+                          recorded_at)
+    SELECT c.id, command_types[c.nr], outcomes[c.nr], codes[c.nr], messages[c.nr],
+           coalesce(concerned.ids, '{}'), coalesce(concerned.versions, '{}'),
+           coalesce(concerned.partitions, '{}'), coalesce(concerned.positions, '{}'), recorded
+      FROM unnest(command_ids) WITH ORDINALITY AS c(id, nr)
+      LEFT JOIN (SELECT k.command,
+                        array_agg(stream_ids[k.stream] ORDER BY k.nr) AS ids,
+                        array_agg(version_before[k.nr] + k.events ORDER BY k.nr) AS versions,
+                        array_agg(stream_partitions[k.stream] ORDER BY k.nr) AS partitions,
+                        array_agg(CASE WHEN k.events > 0 THEN position_before[k.nr] + k.events ELSE 0 END
+                                  ORDER BY k.nr) AS positions
+                   FROM unnest(check_commands, check_streams, check_events)
+                        WITH ORDINALITY AS k(command, stream, events, nr)
+                  GROUP BY k.command) AS concerned ON concerned.command = c.nr
+     WHERE verdicts[c.nr] = 'committed';
+
+    RETURN QUERY
+    SELECT verdicts[asked.nr], stream_ids[stale_streams[asked.nr]], versions[stale_streams[asked.nr]],
+           c.outcome, c.code, c.message, c.type,
+           c.stream_ids, c.versions, c.partitions, c.positions, c.recorded_at
+      FROM unnest(command_ids) WITH ORDINALITY AS asked(id, nr)
+      LEFT JOIN LATERAL (SELECT * FROM commands WHERE command_id = asked.id LIMIT 1) AS c ON true
+     ORDER BY asked.nr;
+END
+$$;

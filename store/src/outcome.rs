@@ -1,0 +1,64 @@
+//! Stored outcomes.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use millrace_schemas::{LogName, Outcome, StreamVersion, Token};
+use tokio_postgres::Row;
+
+use crate::{Log, StoreError};
+
+impl Log {
+    /// The outcome that a command id got, if it got one.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn outcome(&self, client: &impl GenericClient, command_id: &str) -> Result<Option<Outcome>, StoreError> {
+        let statement = client.prepare_cached(include_str!("sql/outcome.sql")).await?;
+        let row = client.query_opt(&statement, &[&command_id]).await?;
+        row.map(|row| outcome_from_row(self.name(), command_id, &row))
+            .transpose()
+    }
+}
+
+/// Reads the columns that `append.sql` and `outcome.sql` share.
+pub(crate) fn outcome_from_row(log: &LogName, command_id: &str, row: &Row) -> Result<Outcome, StoreError> {
+    let outcome: &str = row.try_get("outcome")?;
+    let stream_ids: Vec<String> = row.try_get("outcome_stream_ids")?;
+    let versions: Vec<i64> = row.try_get("outcome_versions")?;
+    let partitions: Vec<i32> = row.try_get("outcome_partitions")?;
+    let positions: Vec<i64> = row.try_get("outcome_positions")?;
+    let recorded_at: Timestamp = row.try_get("recorded_at")?;
+    let streams = stream_ids.into_iter().zip(versions);
+    Ok(Outcome {
+        command_id: command_id.to_owned(),
+        command_type: row.try_get("type")?,
+        outcome: outcome
+            .parse()
+            .map_err(|e| StoreError::Damaged(format!("command {command_id}: {e}")))?,
+        code: row.try_get("code")?,
+        message: row.try_get("message")?,
+        token: token(log, &partitions, &positions),
+        streams: streams
+            .map(|(stream_id, version)| StreamVersion { stream_id, version })
+            .collect(),
+        recorded_at: recorded_at.as_microsecond(),
+    })
+}
+
+/// One token per partition with events of the command, joined by commas.
+fn token(log: &LogName, partitions: &[i32], positions: &[i64]) -> Option<String> {
+    let mut last = BTreeMap::new();
+    for (partition, position) in partitions.iter().zip(positions).filter(|(_, position)| **position > 0) {
+        let known = last.entry(*partition).or_insert(0);
+        *known = (*known).max(*position);
+    }
+    let tokens = last.into_iter().map(|(partition, position)| Token {
+        log: log.clone(),
+        partition,
+        position,
+    });
+    let tokens: Vec<String> = tokens.map(|token| token.to_string()).collect();
+    (!tokens.is_empty()).then(|| tokens.join(","))
+}
