@@ -15,19 +15,10 @@ const ARROWS: &[(&str, MayDependOn)] = &[
     ("millrace-schemas", These(&[])),
     ("millrace-store", These(&["millrace-schemas"])),
     ("millrace-runtime", These(&[])),
-    (
-        "millrace-writer",
-        These(&["millrace-schemas", "millrace-store", "millrace-runtime"]),
-    ),
-    (
-        "millrace-relay",
-        These(&["millrace-schemas", "millrace-store", "millrace-runtime"]),
-    ),
+    ("millrace-writer", These(&["millrace-schemas", "millrace-store", "millrace-runtime"])),
+    ("millrace-relay", These(&["millrace-schemas", "millrace-store", "millrace-runtime"])),
     // The store only for a rebuild, which fills a generation from Postgres; a live projector reads the topic alone.
-    (
-        "millrace-projectors",
-        These(&["millrace-schemas", "millrace-runtime", "millrace-store"]),
-    ),
+    ("millrace-projectors", These(&["millrace-schemas", "millrace-runtime", "millrace-store"])),
     // It starts servers of other people's making and must be able to do so before anything of ours works.
     ("millrace-compose", These(&[])),
     // The composition root: it is there to know everybody.
@@ -55,19 +46,11 @@ fn crates_depend_on_each_other_only_as_the_design_allows() {
 
     // An arrow of a crate that is gone or renamed would check nothing, and nobody would notice.
     let crates: Vec<&str> = packages(&metadata).map(name).collect();
-    let gone: Vec<_> = ARROWS
-        .iter()
-        .map(|(name, _)| name)
-        .filter(|name| !crates.contains(name))
-        .collect();
+    let gone: Vec<_> = ARROWS.iter().map(|(name, _)| name).filter(|name| !crates.contains(name)).collect();
     assert!(gone.is_empty(), "no crate of the workspace is called {gone:?}; {RULE}");
 
     let forbidden = forbidden_edges(&metadata);
-    assert!(
-        forbidden.is_empty(),
-        "forbidden between crates: {}; {RULE}",
-        forbidden.join(", ")
-    );
+    assert!(forbidden.is_empty(), "forbidden between crates: {}; {RULE}", forbidden.join(", "));
 }
 
 #[test]
@@ -101,15 +84,9 @@ fn forbidden_edges(metadata: &Value) -> Vec<String> {
     let mut forbidden = Vec::new();
     for package in packages(metadata) {
         let from = name(package);
-        let arrows = ARROWS
-            .iter()
-            .find(|(name, _)| *name == from)
-            .map_or(&These(&[]), |(_, arrows)| arrows);
+        let arrows = ARROWS.iter().find(|(name, _)| *name == from).map_or(&These(&[]), |(_, arrows)| arrows);
         // Without a source it is a path: a crate of this repository, whatever it is renamed to.
-        for dependency in list(package, "dependencies")
-            .iter()
-            .filter(|dependency| dependency["source"].is_null())
-        {
+        for dependency in list(package, "dependencies").iter().filter(|dependency| dependency["source"].is_null()) {
             let to = name(dependency);
             if !arrows.permits(to) {
                 let kind = dependency["kind"].as_str().unwrap_or("normal");
@@ -127,11 +104,7 @@ fn workspace_metadata() -> Value {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo built this test, so it can be started");
-    assert!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON")
 }
 
@@ -140,13 +113,9 @@ fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn list<'a>(of: &'a Value, field: &str) -> &'a [Value] {
-    of[field]
-        .as_array()
-        .unwrap_or_else(|| panic!("cargo metadata has a list called {field}"))
+    of[field].as_array().unwrap_or_else(|| panic!("cargo metadata has a list called {field}"))
 }
 
 fn name(of: &Value) -> &str {
-    of["name"]
-        .as_str()
-        .expect("cargo metadata names packages and dependencies")
+    of["name"].as_str().expect("cargo metadata names packages and dependencies")
 }

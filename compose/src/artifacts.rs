@@ -116,9 +116,11 @@ mod tests {
     #[test]
     fn the_lock_file_and_the_pom_name_the_same_versions() {
         let pom = include_str!("../servers.pom.xml");
-        for (artifact, version) in
-            [("<artifactId>kafka_2.13</artifactId>", "4.1.2"), ("apicurio-registry-app", "3.0.9"), ("embedded-postgres", "18.6.0")]
-        {
+        for (artifact, version) in [
+            ("<artifactId>kafka_2.13</artifactId>", "4.1.2"),
+            ("apicurio-registry-app", "3.0.9"),
+            ("embedded-postgres", "18.6.0"),
+        ] {
             assert!(pom.contains(artifact) && pom.contains(&format!("<version>{version}</version>")));
             assert!(parse(LOCK).unwrap().iter().any(|a| a.name.contains(version)), "{artifact} {version}");
         }
@@ -128,7 +130,8 @@ mod tests {
     fn a_line_with_anything_odd_is_refused() {
         let sum = "0".repeat(64);
         assert!(parse(&format!("# note\n\nkafka a.jar 1 {sum}\n")).is_some_and(|found| found.len() == 1));
-        for bad in ["kafka a.jar 1", "redis a.jar 1 S", "kafka ../a.jar 1 S", "kafka a.jar x S", "kafka a.jar 1 S more"] {
+        for bad in ["kafka a.jar 1", "redis a.jar 1 S", "kafka ../a.jar 1 S", "kafka a.jar x S", "kafka a.jar 1 S more"]
+        {
             assert_eq!(parse(&bad.replace('S', &sum)), None, "{bad}");
         }
     }

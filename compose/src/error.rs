@@ -24,7 +24,9 @@ pub enum StackError {
         arch: &'static str,
     },
     /// No `java` at all, or a `JAVA_HOME` without one.
-    #[error("no JDK: {looked}; install JDK 17 or newer (Debian: apt install openjdk-17-jdk-headless), or set JAVA_HOME")]
+    #[error(
+        "no JDK: {looked}; install JDK 17 or newer (Debian: apt install openjdk-17-jdk-headless), or set JAVA_HOME"
+    )]
     JavaMissing {
         /// Where it was looked for, and what was there instead.
         looked: String,
@@ -108,7 +110,9 @@ pub enum StackError {
         doing: String,
     },
     /// Not our folder, or a read-only file system.
-    #[error("no permission ({doing}); use a folder of your own (--data-dir, --cache-dir), or run as the user who owns it")]
+    #[error(
+        "no permission ({doing}); use a folder of your own (--data-dir, --cache-dir), or run as the user who owns it"
+    )]
     NotPermitted {
         /// What failed for it.
         doing: String,
@@ -254,7 +258,9 @@ pub enum StackError {
         data_dir: PathBuf,
     },
     /// A process survived SIGKILL for a while: it hangs in the kernel.
-    #[error("{name} (pid {pid}) does not end, not even by SIGKILL; look at `ps -o stat,wchan {pid}`: its disk may hang")]
+    #[error(
+        "{name} (pid {pid}) does not end, not even by SIGKILL; look at `ps -o stat,wchan {pid}`: its disk may hang"
+    )]
     WillNotEnd {
         /// The process.
         name: String,

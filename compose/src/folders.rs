@@ -1,6 +1,5 @@
 //! Where things live on disk: the cache of servers, shared by all stacks, and one data folder per stack.
 
-use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use crate::error::{Result, StackError};
+use crate::server_user::ServerUser;
 
 const FOLDER: &str = "millrace";
 
@@ -110,21 +110,28 @@ pub(crate) fn check_name(path: &Path) -> Result<()> {
     let unusable = |reason| Err(StackError::UnusableFolder { folder: path.to_owned(), reason });
     match path.as_os_str().to_str() {
         None => unusable("is not UTF-8"),
-        Some(name) if name.contains([',', ':', '\\', '*']) => unusable("contains a comma, colon, backslash or asterisk"),
+        Some(name) if name.contains([',', ':', '\\', '*']) => {
+            unusable("contains a comma, colon, backslash or asterisk")
+        }
         Some(name) if name.chars().any(char::is_control) => unusable("contains a control character"),
         Some(_) => Ok(()),
     }
 }
 
-/// Checks that a user without any rights of its own can walk down to `path` (canonical).
-pub(crate) fn check_open_to(user: &str, path: &Path) -> Result<()> {
-    const OTHERS_MAY_ENTER: u32 = 0o001;
-    let mut ancestors: Vec<&Path> = path.ancestors().filter(|p| p.as_os_str() != OsStr::new("")).collect();
+/// Checks that a user can walk down to `path` (canonical), and names the first folder that bars the way.
+pub(crate) fn check_open_to(user: &ServerUser, path: &Path) -> Result<()> {
+    let mut ancestors: Vec<&Path> = path.ancestors().collect();
     ancestors.reverse();
     for folder in ancestors {
-        let mode = std::fs::metadata(folder).map_err(StackError::path("looking at", folder))?.mode() & 0o7777;
-        if mode & OTHERS_MAY_ENTER == 0 {
-            return Err(StackError::ClosedFolder { folder: folder.to_owned(), mode, user: user.to_owned() });
+        let found = std::fs::metadata(folder).map_err(StackError::path("looking at", folder))?;
+        let may_enter = match () {
+            () if found.uid() == user.uid => 0o100,
+            () if found.gid() == user.gid => 0o010,
+            () => 0o001,
+        };
+        if found.mode() & may_enter == 0 {
+            let mode = found.mode() & 0o7777;
+            return Err(StackError::ClosedFolder { folder: folder.to_owned(), mode, user: user.name.clone() });
         }
     }
     Ok(())
@@ -147,7 +154,8 @@ mod tests {
         let closed = std::env::temp_dir().join(format!("millrace-closed-{}", uuid::Uuid::new_v4()));
         create_dir(&closed.join("inner"), 0o755).unwrap();
         set_mode(&closed, 0o700).unwrap();
-        let error = check_open_to("nobody", &closed.join("inner")).unwrap_err();
+        let nobody = ServerUser { name: "nobody".into(), uid: 65534, gid: 65534 };
+        let error = check_open_to(&nobody, &closed.join("inner")).unwrap_err();
         std::fs::remove_dir_all(&closed).unwrap();
         assert!(matches!(error, StackError::ClosedFolder { folder, mode: 0o700, .. } if folder == closed));
     }

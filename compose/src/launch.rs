@@ -68,11 +68,9 @@ impl Launch<'_> {
         reap(child);
         match process {
             Some(process) => Ok(Launched { process, log, log_from }),
-            None => Err(StackError::Died {
-                name: self.name.to_owned(),
-                tail: crate::tail::read(&log, log_from, 20),
-                log,
-            }),
+            None => {
+                Err(StackError::Died { name: self.name.to_owned(), tail: crate::tail::read(&log, log_from, 20), log })
+            }
         }
     }
 }

@@ -128,13 +128,13 @@ fn reserve(slot: Slot, port: u16, given: &[u16], held: &mut Vec<TcpListener>) ->
             held.push(listener);
             Ok(port)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(StackError::PortTaken {
-            port,
-            server: slot.server(),
-            flag: slot.flag(),
-            owner: PortOwner::of(port),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(StackError::PortTaken { port, server: slot.server(), flag: slot.flag(), owner: PortOwner::of(port) })
+        }
+        Err(error) => Err(StackError::Io {
+            doing: format!("listening on port {port} (change it by {})", slot.flag()),
+            source: error,
         }),
-        Err(error) => Err(StackError::Io { doing: format!("listening on port {port} (change it by {})", slot.flag()), source: error }),
     }
 }
 

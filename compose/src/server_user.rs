@@ -34,7 +34,8 @@ impl ServerUser {
 
     /// Gives a file or folder to this user.
     pub(crate) fn own(&self, path: &Path) -> Result<()> {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(StackError::path("changing the owner of", path))
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+            .map_err(StackError::path("changing the owner of", path))
     }
 }
 

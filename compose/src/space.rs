@@ -49,8 +49,8 @@ fn device_of(folder: &Path) -> Result<u64> {
 }
 
 fn free_bytes(folder: &Path) -> Result<u64> {
-    let found = rustix::fs::statvfs(folder)
-        .map_err(|e| StackError::path("asking for the free space of", folder)(e.into()))?;
+    let found =
+        rustix::fs::statvfs(folder).map_err(|e| StackError::path("asking for the free space of", folder)(e.into()))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 

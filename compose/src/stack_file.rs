@@ -28,9 +28,9 @@ impl StackFile {
     /// None if there is no such file.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text).map(Some).map_err(|reason| {
-                StackError::BadStackFile { file: path.to_owned(), reason }
-            }),
+            Ok(text) => Self::parse(&text)
+                .map(Some)
+                .map_err(|reason| StackError::BadStackFile { file: path.to_owned(), reason }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StackError::path("reading", path)(error)),
         }
@@ -43,7 +43,8 @@ impl StackFile {
 
     /// Replaces the file in one step: a reader sees the old content or the new, also after a crash.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| StackError::path("writing", path)(error.into()))?;
+        let text =
+            serde_json::to_string_pretty(self).map_err(|error| StackError::path("writing", path)(error.into()))?;
         let next = path.with_extension("json.next");
         let failed = || StackError::path("writing", &next);
         let mut file = File::create(&next).map_err(failed())?;

@@ -50,7 +50,8 @@ pub(crate) async fn stop(name: &str, process: Process, manner: Manner, progress:
     if process.ends_within(manner.patience).await {
         return Ok(Stopped { name: name.to_owned(), pid, forced: false });
     }
-    progress.line(&format!("{name} (pid {pid}) did not stop within {} s: ending it by force", manner.patience.as_secs()));
+    progress
+        .line(&format!("{name} (pid {pid}) did not stop within {} s: ending it by force", manner.patience.as_secs()));
     tracing::warn!(name, pid, "did not stop when asked, ending it by force");
     for signal in manner.insist.into_iter().chain([Signal::KILL]) {
         process.signal(signal)?;

@@ -25,10 +25,7 @@ pub enum PostgresUrlError {
 /// When it is none.
 pub fn config(url: &str) -> Result<Config, PostgresUrlError> {
     let mut config: Config = url.parse().map_err(|_| PostgresUrlError::Malformed)?;
-    config
-        .application_name("millrace")
-        .connect_timeout(WAIT)
-        .keepalives_idle(Duration::from_secs(30));
+    config.application_name("millrace").connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30));
     Ok(config)
 }
 
@@ -42,13 +39,7 @@ pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlErr
     let options = config.get_options().unwrap_or_default();
     let options = format!("{options} -c search_path={schema},public");
     config.options(options.trim());
-    let manager = Manager::from_config(
-        config,
-        NoTls,
-        ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        },
-    );
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let pool = Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)

@@ -41,9 +41,7 @@ impl Default for Health {
 impl Health {
     /// The service's loop has come round.
     pub fn beat(&self) {
-        self.0
-            .last_beat_ms
-            .store(self.0.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.0.last_beat_ms.store(self.0.started.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// What the service depends on answers, or does not.
@@ -71,19 +69,11 @@ pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> s
     let local = listener.local_addr()?;
     let router = Router::new()
         .route("/metrics", get(metrics))
-        .route(
-            "/livez",
-            get(|State(health): State<Health>| async move { answer(health.is_live()) }),
-        )
-        .route(
-            "/readyz",
-            get(|State(health): State<Health>| async move { answer(health.is_ready()) }),
-        )
+        .route("/livez", get(|State(health): State<Health>| async move { answer(health.is_live()) }))
+        .route("/readyz", get(|State(health): State<Health>| async move { answer(health.is_ready()) }))
         .with_state(health);
     tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await;
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
         if let Err(error) = served {
             tracing::error!(%error, "metrics and health are no longer served");
         }
@@ -97,9 +87,5 @@ async fn metrics() -> Result<String, (StatusCode, String)> {
 }
 
 fn answer(good: bool) -> (StatusCode, &'static str) {
-    if good {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no\n")
-    }
+    if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "no\n") }
 }

@@ -131,11 +131,8 @@ impl Settings {
             sources = sources.merge(Toml::file_exact(path));
         }
         let environment = Env::prefixed("MILLRACE_").ignore(NOT_SETTINGS);
-        let settings: Self = sources
-            .merge(environment)
-            .merge(Serialized::defaults(overrides))
-            .extract()
-            .map_err(Box::new)?;
+        let settings: Self =
+            sources.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(Box::new)?;
         settings.check()?;
         Ok(settings)
     }
@@ -159,13 +156,10 @@ impl Settings {
     /// # Errors
     /// When it is not set.
     pub fn postgres_url(&self) -> Result<&str, SettingsError> {
-        self.postgres_url
-            .as_ref()
-            .map(ExposeSecret::expose_secret)
-            .ok_or(SettingsError::Missing {
-                variable: "MILLRACE_POSTGRES_URL",
-                example: "postgresql://user:password@host:5432/database",
-            })
+        self.postgres_url.as_ref().map(ExposeSecret::expose_secret).ok_or(SettingsError::Missing {
+            variable: "MILLRACE_POSTGRES_URL",
+            example: "postgresql://user:password@host:5432/database",
+        })
     }
 
     /// Kafka's bootstrap servers.
@@ -173,17 +167,14 @@ impl Settings {
     /// # Errors
     /// When they are not set.
     pub fn kafka_bootstrap(&self) -> Result<&str, SettingsError> {
-        self.kafka_bootstrap.as_deref().ok_or(SettingsError::Missing {
-            variable: "MILLRACE_KAFKA_BOOTSTRAP",
-            example: "host:9092",
-        })
+        self.kafka_bootstrap
+            .as_deref()
+            .ok_or(SettingsError::Missing { variable: "MILLRACE_KAFKA_BOOTSTRAP", example: "host:9092" })
     }
 
     /// librdkafka's own settings, secrets among them.
     pub(crate) fn kafka_properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.kafka_properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+        self.kafka_properties.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))
     }
 
     /// Base address of the registry's Confluent API; may hold a password.
@@ -194,10 +185,7 @@ impl Settings {
         self.registry_url
             .as_ref()
             .map(ExposeSecret::expose_secret)
-            .ok_or(SettingsError::Missing {
-                variable: "MILLRACE_REGISTRY_URL",
-                example: "http://host:8081",
-            })
+            .ok_or(SettingsError::Missing { variable: "MILLRACE_REGISTRY_URL", example: "http://host:8081" })
     }
 }
 

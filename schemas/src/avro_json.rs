@@ -21,10 +21,7 @@ pub struct Mismatch {
 
 impl Mismatch {
     fn new(problem: impl Into<String>) -> Self {
-        Self {
-            path: String::new(),
-            problem: problem.into(),
-        }
+        Self { path: String::new(), problem: problem.into() }
     }
 
     fn expected(what: &str, found: &Json) -> Self {
@@ -40,11 +37,7 @@ impl Mismatch {
     }
 
     fn inside(mut self, step: &str) -> Self {
-        let joint = if self.path.is_empty() || self.path.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
+        let joint = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{joint}{}", self.path);
         self
     }
@@ -77,11 +70,7 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
         Schema::Fixed(fixed) => {
             let bytes = bytes(json)?;
             if bytes.len() != fixed.size {
-                return Err(Mismatch::new(format!(
-                    "expected {} bytes, found {}",
-                    fixed.size,
-                    bytes.len()
-                )));
+                return Err(Mismatch::new(format!("expected {} bytes, found {}", fixed.size, bytes.len())));
             }
             Value::Fixed(fixed.size, bytes)
         }
@@ -96,19 +85,14 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
             let entries = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
             let entries = entries.iter().map(|(key, item)| {
                 check_text(key)?;
-                Ok((
-                    key.clone(),
-                    avro_from_json(&map.types, item).map_err(|m| m.inside(key))?,
-                ))
+                Ok((key.clone(), avro_from_json(&map.types, item).map_err(|m| m.inside(key))?))
             });
             Value::Map(entries.collect::<Result<_, Mismatch>>()?)
         }
         Schema::Union(union) => union_value(union, json)?,
         Schema::Record(record) => record_value(record, json)?,
         other => {
-            return Err(Mismatch::new(format!(
-                "JSON for the Avro type {other:?} is not supported"
-            )));
+            return Err(Mismatch::new(format!("JSON for the Avro type {other:?} is not supported")));
         }
     };
     Ok(value)
@@ -117,18 +101,12 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
 fn record_value(record: &RecordSchema, json: &Json) -> Result<Value, Mismatch> {
     let object = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
     if let Some(unknown) = object.keys().find(|key| !record.lookup.contains_key(*key)) {
-        return Err(Mismatch::new(format!(
-            "{} has no field {unknown:?}",
-            record.name.name()
-        )));
+        return Err(Mismatch::new(format!("{} has no field {unknown:?}", record.name.name())));
     }
     let fields = record.fields.iter().map(|field| {
         let json = object.get(&field.name).or(field.default.as_ref());
         let json = json.ok_or_else(|| Mismatch::new(format!("field {:?} is missing", field.name)))?;
-        Ok((
-            field.name.clone(),
-            avro_from_json(&field.schema, json).map_err(|m| m.inside(&field.name))?,
-        ))
+        Ok((field.name.clone(), avro_from_json(&field.schema, json).map_err(|m| m.inside(&field.name))?))
     });
     Ok(Value::Record(fields.collect::<Result<_, Mismatch>>()?))
 }
@@ -151,11 +129,7 @@ fn union_value(union: &UnionSchema, json: &Json) -> Result<Value, Mismatch> {
 
 /// The value inside the Avro specification's `{"type name": value}`, where `json` has that form.
 fn unwrapped<'j>(union: &UnionSchema, json: &'j Json) -> &'j Json {
-    let Some((key, inner)) = json
-        .as_object()
-        .filter(|object| object.len() == 1)
-        .and_then(|o| o.iter().next())
-    else {
+    let Some((key, inner)) = json.as_object().filter(|object| object.len() == 1).and_then(|o| o.iter().next()) else {
         return json;
     };
     let named = |variant: &Schema| match (variant, key.as_str()) {
@@ -165,16 +139,11 @@ fn unwrapped<'j>(union: &UnionSchema, json: &'j Json) -> &'j Json {
         (Schema::Bytes, "bytes") | (Schema::String, "string") => true,
         (variant, key) => variant.name().is_some_and(|name| name.to_string() == key),
     };
-    if union.variants().iter().any(named) {
-        inner
-    } else {
-        json
-    }
+    if union.variants().iter().any(named) { inner } else { json }
 }
 
 fn long(json: &Json) -> Result<i64, Mismatch> {
-    json.as_i64()
-        .ok_or_else(|| Mismatch::expected("a whole number of 64 bits", json))
+    json.as_i64().ok_or_else(|| Mismatch::expected("a whole number of 64 bits", json))
 }
 
 fn int(json: &Json) -> Result<i32, Mismatch> {
@@ -188,13 +157,11 @@ fn double(json: &Json) -> Result<f64, Mismatch> {
 
 fn instant(json: &Json, number: fn(jiff::Timestamp) -> i64) -> Result<i64, Mismatch> {
     if let Some(text) = json.as_str() {
-        let parsed = text
-            .parse::<jiff::Timestamp>()
-            .map_err(|e| Mismatch::new(format!("not an RFC 3339 time: {e}")))?;
+        let parsed =
+            text.parse::<jiff::Timestamp>().map_err(|e| Mismatch::new(format!("not an RFC 3339 time: {e}")))?;
         return Ok(number(parsed));
     }
-    json.as_i64()
-        .ok_or_else(|| Mismatch::expected("a timestamp (its number, or an RFC 3339 text)", json))
+    json.as_i64().ok_or_else(|| Mismatch::expected("a timestamp (its number, or an RFC 3339 text)", json))
 }
 
 fn text(json: &Json) -> Result<&str, Mismatch> {
@@ -206,9 +173,7 @@ fn text(json: &Json) -> Result<&str, Mismatch> {
 /// Postgres can't store U+0000 in text or JSONB, so no text that comes in may hold it.
 fn check_text(text: &str) -> Result<(), Mismatch> {
     if text.contains('\0') {
-        return Err(Mismatch::new(
-            "the text has a U+0000 character, which the log can't store",
-        ));
+        return Err(Mismatch::new("the text has a U+0000 character, which the log can't store"));
     }
     Ok(())
 }
@@ -223,21 +188,17 @@ pub(crate) fn storable(value: &Value) -> Result<(), Mismatch> {
             check_text(key)?;
             storable(value)
         }),
-        Value::Record(fields) => fields
-            .iter()
-            .try_for_each(|(name, value)| storable(value).map_err(|mismatch| mismatch.inside(name))),
+        Value::Record(fields) => {
+            fields.iter().try_for_each(|(name, value)| storable(value).map_err(|mismatch| mismatch.inside(name)))
+        }
         _ => Ok(()),
     }
 }
 
 fn bytes(json: &Json) -> Result<Vec<u8>, Mismatch> {
-    let text = json
-        .as_str()
-        .ok_or_else(|| Mismatch::expected("bytes, as a text of code points 0 to 255", json))?;
+    let text = json.as_str().ok_or_else(|| Mismatch::expected("bytes, as a text of code points 0 to 255", json))?;
     let bytes = text.chars().map(|c| u8::try_from(u32::from(c)));
-    bytes
-        .collect::<Result<_, _>>()
-        .map_err(|_| Mismatch::new("bytes: a code point is above 255"))
+    bytes.collect::<Result<_, _>>().map_err(|_| Mismatch::new("bytes: a code point is above 255"))
 }
 
 /// The JSON of a value, in the form that [`avro_from_json`] reads.
@@ -276,9 +237,7 @@ fn object<'v>(entries: impl Iterator<Item = (&'v String, &'v Value)>) -> Result<
 }
 
 fn finite(x: f64) -> Result<Json, Mismatch> {
-    serde_json::Number::from_f64(x)
-        .map(Json::Number)
-        .ok_or_else(|| Mismatch::new("the number is not finite"))
+    serde_json::Number::from_f64(x).map(Json::Number).ok_or_else(|| Mismatch::new("the number is not finite"))
 }
 
 #[cfg(test)]
@@ -300,14 +259,9 @@ mod tests {
     #[test]
     fn a_person_can_write_what_the_schema_says() {
         let open = schema("OpenAccount");
-        let bare = avro_from_json(
-            open,
-            &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": 5}),
-        );
-        let wrapped = avro_from_json(
-            open,
-            &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": {"long": 5}}),
-        );
+        let bare = avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": 5}));
+        let wrapped =
+            avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": {"long": 5}}));
         assert_eq!(bare, wrapped);
         let left_out = avro_from_json(open, &json!({"account_id": "1", "currency": "CZK"})).unwrap();
         assert_eq!(json_from_avro(&left_out).unwrap()["overdraft_limit_minor"], Json::Null);
@@ -315,10 +269,7 @@ mod tests {
             let set = json!({"entry_set_id": "s", "reporting_at": at, "description": "", "entries": []});
             json_from_avro(&avro_from_json(schema("PostEntrySet"), &set).unwrap()).unwrap()["reporting_at"].clone()
         };
-        assert_eq!(
-            instant(json!("1993-01-01T00:00:00Z")),
-            instant(json!(725_846_400_000_000_i64))
-        );
+        assert_eq!(instant(json!("1993-01-01T00:00:00Z")), instant(json!(725_846_400_000_000_i64)));
     }
 
     #[test]
@@ -330,27 +281,15 @@ mod tests {
             "entries[0].amount_minor: expected a whole number of 64 bits, found another number"
         );
         assert_eq!(
-            mismatch(
-                "OpenAccount",
-                json!({"account_id": "1", "currency": "CZK", "overdraft": 5})
-            ),
+            mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft": 5})),
             "value: OpenAccount has no field \"overdraft\""
         );
         assert_eq!(
-            mismatch(
-                "OpenAccount",
-                json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": "5"})
-            ),
+            mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": "5"})),
             "overdraft_limit_minor: expected a whole number of 64 bits, found a text"
         );
-        assert_eq!(
-            mismatch("CloseAccount", json!({})),
-            "value: field \"account_id\" is missing"
-        );
-        assert_eq!(
-            mismatch("CloseAccount", json!([])),
-            "value: expected an object, found an array"
-        );
+        assert_eq!(mismatch("CloseAccount", json!({})), "value: field \"account_id\" is missing");
+        assert_eq!(mismatch("CloseAccount", json!([])), "value: expected an object, found an array");
         assert!(mismatch("CloseAccount", json!({"account_id": "a\0"})).contains("U+0000"));
     }
 

@@ -94,10 +94,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     fn unreadable(code: &'static str, reason: impl Into<String>) -> Self {
-        Self::Unreadable {
-            code,
-            reason: reason.into(),
-        }
+        Self::Unreadable { code, reason: reason.into() }
     }
 }
 
@@ -132,13 +129,7 @@ impl Codec {
             ids.insert((record.topic, record.name), id);
             own.insert(id, OwnSchema::of(record));
         }
-        Ok(Self {
-            contract,
-            registry,
-            own,
-            ids,
-            foreign: RwLock::default(),
-        })
+        Ok(Self { contract, registry, own, ids, foreign: RwLock::default() })
     }
 
     /// The registry it was connected to.
@@ -157,10 +148,7 @@ impl Codec {
             avro_from_json(&schema.record.avro, json).map_err(|mismatch| EncodeError::Mismatch { record, mismatch })?;
         let mut framed = framing::frame(id);
         let written = schema.writer.write_value_ref(&mut framed, &value);
-        written.map_err(|source| EncodeError::Avro {
-            record,
-            source: source.into(),
-        })?;
+        written.map_err(|source| EncodeError::Avro { record, source: source.into() })?;
         Ok(framed)
     }
 
@@ -172,10 +160,7 @@ impl Codec {
         let (id, schema) = self.own_schema(topic, name)?;
         let mut framed = framing::frame(id);
         let written = schema.writer.write_ser(&mut framed, value);
-        written.map_err(|source| EncodeError::Avro {
-            record: schema.record.name,
-            source: source.into(),
-        })?;
+        written.map_err(|source| EncodeError::Avro { record: schema.record.name, source: source.into() })?;
         Ok(framed)
     }
 
@@ -202,22 +187,15 @@ impl Codec {
         let (id, mut datum) = framing::unframe(value)?;
         let decoded = match self.own.get(&id) {
             Some(own) if own.record.topic != topic => return Err(wrong_type(self.contract, topic, own.record.name)),
-            Some(own) => own.reader.read_value(&mut datum).map(|value| Decoded {
-                record: own.record,
-                value,
-            }),
+            Some(own) => own.reader.read_value(&mut datum).map(|value| Decoded { record: own.record, value }),
             None => {
                 let foreign = self.foreign(topic, id).await?;
                 let record = foreign.record.ok_or_else(|| {
                     let name = foreign.writer.name().map(ToString::to_string);
                     wrong_type(self.contract, topic, &name.unwrap_or_else(|| "no record".into()))
                 })?;
-                let reader = GenericDatumReader::builder(&foreign.writer)
-                    .reader_schema(&record.avro)
-                    .build();
-                reader
-                    .and_then(|reader| reader.read_value(&mut datum))
-                    .map(|value| Decoded { record, value })
+                let reader = GenericDatumReader::builder(&foreign.writer).reader_schema(&record.avro).build();
+                reader.and_then(|reader| reader.read_value(&mut datum)).map(|value| Decoded { record, value })
             }
         };
         let decoded = decoded
@@ -249,27 +227,16 @@ impl Codec {
         let writer = match self.registry.schema(id).await {
             Ok(schema) => schema,
             Err(RegistryError::UnknownId(id)) => {
-                return Err(DecodeError::unreadable(
-                    "unknown_schema_id",
-                    format!("the registry has no schema {id}"),
-                ));
+                return Err(DecodeError::unreadable("unknown_schema_id", format!("the registry has no schema {id}")));
             }
             Err(RegistryError::NotAvro { id, reason }) => {
-                return Err(DecodeError::unreadable(
-                    "no_avro_schema",
-                    format!("schema {id} is not Avro: {reason}"),
-                ));
+                return Err(DecodeError::unreadable("no_avro_schema", format!("schema {id} is not Avro: {reason}")));
             }
             Err(error) => return Err(DecodeError::Transient(error)),
         };
-        let record = writer
-            .name()
-            .and_then(|name| self.contract.record(topic, &name.to_string()));
+        let record = writer.name().and_then(|name| self.contract.record(topic, &name.to_string()));
         let foreign = Arc::new(ForeignSchema { writer, record });
-        self.foreign
-            .write()
-            .unwrap_or_else(|e| e.into_inner())
-            .insert(id, foreign.clone());
+        self.foreign.write().unwrap_or_else(|e| e.into_inner()).insert(id, foreign.clone());
         Ok(foreign)
     }
 }
@@ -287,15 +254,8 @@ impl OwnSchema {
 }
 
 fn wrong_type(contract: &Contract, topic: Topic, name: &str) -> DecodeError {
-    let known = contract
-        .records()
-        .iter()
-        .filter(|record| record.topic == topic)
-        .map(|record| record.name);
+    let known = contract.records().iter().filter(|record| record.topic == topic).map(|record| record.name);
     let known: Vec<_> = known.collect();
     let name: String = name.chars().take(200).collect();
-    DecodeError::unreadable(
-        "wrong_type",
-        format!("{name:?} does not belong here; known are {}", known.join(", ")),
-    )
+    DecodeError::unreadable("wrong_type", format!("{name:?} does not belong here; known are {}", known.join(", ")))
 }

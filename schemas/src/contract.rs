@@ -84,17 +84,9 @@ impl Contract {
         let records = files.map(|(topic, (name, text))| {
             let avro = Schema::parse_str(text).expect("a schema of the repository parses: a test says so");
             let full_name = avro.name().map(ToString::to_string).unwrap_or_default();
-            RecordSchema {
-                name,
-                full_name,
-                topic,
-                text,
-                avro,
-            }
+            RecordSchema { name, full_name, topic, text, avro }
         });
-        Self {
-            records: records.into(),
-        }
+        Self { records: records.into() }
     }
 
     /// All records.
@@ -104,9 +96,7 @@ impl Contract {
 
     /// The record of that simple or full name on a topic.
     pub fn record(&self, topic: Topic, name: &str) -> Option<&RecordSchema> {
-        self.records
-            .iter()
-            .find(|record| record.topic == topic && (record.name == name || record.full_name == name))
+        self.records.iter().find(|record| record.topic == topic && (record.name == name || record.full_name == name))
     }
 }
 

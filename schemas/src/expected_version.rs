@@ -30,11 +30,7 @@ impl ExpectedVersion {
 
     /// The version as a stream read at `version` has it: `NoStream` for 0.
     pub fn at(version: i64) -> Self {
-        if version == 0 {
-            Self::NoStream
-        } else {
-            Self::Exact(version)
-        }
+        if version == 0 { Self::NoStream } else { Self::Exact(version) }
     }
 }
 
@@ -76,12 +72,9 @@ mod tests {
 
     #[test]
     fn every_expected_version_reads_back_what_it_writes() {
-        for expected in [
-            ExpectedVersion::Any,
-            ExpectedVersion::NoStream,
-            ExpectedVersion::StreamExists,
-            ExpectedVersion::Exact(7),
-        ] {
+        for expected in
+            [ExpectedVersion::Any, ExpectedVersion::NoStream, ExpectedVersion::StreamExists, ExpectedVersion::Exact(7)]
+        {
             assert_eq!(expected.to_string().parse(), Ok(expected));
         }
         assert_eq!("0".parse(), Ok(ExpectedVersion::NoStream));

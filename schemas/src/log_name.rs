@@ -51,11 +51,7 @@ impl FromStr for LogName {
         let well_formed = text.len() <= 40
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParseLogNameError(text.chars().take(100).collect()))
-        }
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(ParseLogNameError(text.chars().take(100).collect())) }
     }
 }
 

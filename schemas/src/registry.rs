@@ -87,18 +87,10 @@ impl Registry {
     /// When the TLS set-up of this machine can't be read.
     pub fn new(url: &str) -> Result<Self, RegistryError> {
         let base = url.trim_end_matches('/').to_owned();
-        let unusable = |reason: String| RegistryError::Unavailable {
-            url: base.clone(),
-            reason,
-        };
-        let settings = SrSettings::new_builder(base.clone())
-            .set_timeout(TIMEOUT)
-            .build()
-            .map_err(|e| unusable(e.to_string()))?;
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(|e| unusable(e.to_string()))?;
+        let unusable = |reason: String| RegistryError::Unavailable { url: base.clone(), reason };
+        let settings =
+            SrSettings::new_builder(base.clone()).set_timeout(TIMEOUT).build().map_err(|e| unusable(e.to_string()))?;
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| unusable(e.to_string()))?;
         Ok(Self { base, settings, client })
     }
 
@@ -111,9 +103,9 @@ impl Registry {
         match perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await {
             Ok(found) => found.id.ok_or_else(|| self.unavailable("the answer has no id")),
             Err(error) => match error_code(&error) {
-                Some(SUBJECT_NOT_FOUND | SCHEMA_NOT_FOUND) => Err(RegistryError::NotRegistered {
-                    subject: subject.to_owned(),
-                }),
+                Some(SUBJECT_NOT_FOUND | SCHEMA_NOT_FOUND) => {
+                    Err(RegistryError::NotRegistered { subject: subject.to_owned() })
+                }
                 _ => Err(self.unavailable(error)),
             },
         }
@@ -129,24 +121,17 @@ impl Registry {
             Err(error) => {
                 return Err(match error_code(&error) {
                     Some(SCHEMA_NOT_FOUND) => RegistryError::UnknownId(id),
-                    None if error.source().is_none() && !error.retriable => RegistryError::NotAvro {
-                        id,
-                        reason: error.error,
-                    },
+                    None if error.source().is_none() && !error.retriable => {
+                        RegistryError::NotAvro { id, reason: error.error }
+                    }
                     _ => self.unavailable(error),
                 });
             }
         };
         if !registered.references.is_empty() {
-            return Err(RegistryError::NotAvro {
-                id,
-                reason: "it refers to other schemas".into(),
-            });
+            return Err(RegistryError::NotAvro { id, reason: "it refers to other schemas".into() });
         }
-        Schema::parse_str(&registered.schema).map_err(|e| RegistryError::NotAvro {
-            id,
-            reason: e.to_string(),
-        })
+        Schema::parse_str(&registered.schema).map_err(|e| RegistryError::NotAvro { id, reason: e.to_string() })
     }
 
     /// How every schema of the contract stands.
@@ -182,9 +167,9 @@ impl Registry {
             let posted = post_schema(&self.settings, subject.clone(), supplied).await;
             let id = posted.map_err(|error| self.refused(&subject, error))?.id;
             if !was_set && !self.set_compatibility(&subject).await? {
-                return Err(self.unavailable(format!(
-                    "it has no subject {subject} right after a schema was registered"
-                )));
+                return Err(
+                    self.unavailable(format!("it has no subject {subject} right after a schema was registered"))
+                );
             }
             statuses.push(SchemaStatus { subject, id: Some(id) });
         }
@@ -205,28 +190,21 @@ impl Registry {
 
     fn refused(&self, subject: &str, error: SRCError) -> RegistryError {
         match error_code(&error) {
-            Some(code) if code / 100 == INCOMPATIBLE || code == INCOMPATIBLE => RegistryError::Incompatible {
-                subject: subject.to_owned(),
-                reason: error.cause.unwrap_or(error.error),
-            },
+            Some(code) if code / 100 == INCOMPATIBLE || code == INCOMPATIBLE => {
+                RegistryError::Incompatible { subject: subject.to_owned(), reason: error.cause.unwrap_or(error.error) }
+            }
             _ => self.unavailable(error),
         }
     }
 
     fn unavailable(&self, reason: impl ToString) -> RegistryError {
-        RegistryError::Unavailable {
-            url: without_credentials(&self.base),
-            reason: reason.to_string(),
-        }
+        RegistryError::Unavailable { url: without_credentials(&self.base), reason: reason.to_string() }
     }
 }
 
 /// The Confluent error code that the registry answered with, if it answered.
 fn error_code(error: &SRCError) -> Option<u32> {
-    error
-        .source()
-        .and_then(|source| source.downcast_ref::<RawError>())
-        .map(|raw| raw.error_code)
+    error.source().and_then(|source| source.downcast_ref::<RawError>()).map(|raw| raw.error_code)
 }
 
 /// An address as it may be printed.

@@ -71,10 +71,7 @@ impl FromStr for StreamId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match breach(text) {
             None => Ok(Self(text.into())),
-            Some(reason) => Err(ParseStreamIdError {
-                text: text.chars().take(MAX_BYTES).collect(),
-                reason,
-            }),
+            Some(reason) => Err(ParseStreamIdError { text: text.chars().take(MAX_BYTES).collect(), reason }),
         }
     }
 }
@@ -112,16 +109,7 @@ mod tests {
 
     #[test]
     fn what_postgres_or_a_reader_could_not_take_is_refused() {
-        for bad in [
-            "",
-            "account",
-            "account-",
-            "-1",
-            "Account-1",
-            "1a-1",
-            "account-\0",
-            "account-a\nb",
-        ] {
+        for bad in ["", "account", "account-", "-1", "Account-1", "1a-1", "account-\0", "account-a\nb"] {
             assert!(bad.parse::<StreamId>().is_err(), "{bad:?}");
         }
         assert!(format!("account-{}", "x".repeat(248)).parse::<StreamId>().is_err());

@@ -86,17 +86,9 @@ impl Log {
         ];
         let rows = client.query(&statement, &parameters).await?;
         if rows.len() != batch.len() {
-            return Err(StoreError::Damaged(format!(
-                "append answered {} of {} commands",
-                rows.len(),
-                batch.len()
-            )));
+            return Err(StoreError::Damaged(format!("append answered {} of {} commands", rows.len(), batch.len())));
         }
-        batch
-            .iter()
-            .zip(&rows)
-            .map(|(append, row)| self.verdict(append, row))
-            .collect()
+        batch.iter().zip(&rows).map(|(append, row)| self.verdict(append, row)).collect()
     }
 
     fn verdict(&self, append: &Append, row: &Row) -> Result<Verdict, StoreError> {
@@ -106,13 +98,8 @@ impl Log {
             "duplicate" => Verdict::Duplicate(outcome_from_row(self.name(), &append.command_id, row)?),
             _ => {
                 let stream: &str = row.try_get("stale_stream")?;
-                let stream = stream
-                    .parse()
-                    .map_err(|e| StoreError::Damaged(format!("streams: {e}")))?;
-                Verdict::Stale {
-                    stream,
-                    actual: row.try_get("actual_version")?,
-                }
+                let stream = stream.parse().map_err(|e| StoreError::Damaged(format!("streams: {e}")))?;
+                Verdict::Stale { stream, actual: row.try_get("actual_version")? }
             }
         })
     }
@@ -150,9 +137,7 @@ impl<'a> Columns<'a> {
             columns.codes.push(append.code.as_deref());
             columns.messages.push(append.message.as_deref());
             let metadata = serde_json::to_string(&append.metadata);
-            columns
-                .metadata
-                .push(metadata.map_err(|e| StoreError::Damaged(format!("metadata: {e}")))?);
+            columns.metadata.push(metadata.map_err(|e| StoreError::Damaged(format!("metadata: {e}")))?);
             for check in &append.checks {
                 let stream = *streams.entry(&check.stream).or_insert_with(|| {
                     columns.stream_ids.push(check.stream.as_str());

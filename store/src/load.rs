@@ -43,22 +43,13 @@ pub async fn load(
     while let Some(row) = rows.try_next().await? {
         let id: &str = row.try_get(0)?;
         let version: i64 = row.try_get(1)?;
-        let stream = *index
-            .get(id)
-            .ok_or_else(|| StoreError::Damaged(format!("stream {id} was not asked for")))?;
+        let stream = *index.get(id).ok_or_else(|| StoreError::Damaged(format!("stream {id} was not asked for")))?;
         if version != versions[stream] + 1 {
             let before = versions[stream];
-            return Err(StoreError::Damaged(format!(
-                "stream {id} goes from version {before} to {version}"
-            )));
+            return Err(StoreError::Damaged(format!("stream {id} goes from version {before} to {version}")));
         }
         versions[stream] = version;
-        fold(LoadedEvent {
-            stream,
-            version,
-            event_type: row.try_get(2)?,
-            data: row.try_get(3)?,
-        })?;
+        fold(LoadedEvent { stream, version, event_type: row.try_get(2)?, data: row.try_get(3)? })?;
     }
     Ok(())
 }

@@ -21,22 +21,14 @@ impl Log {
     pub async fn open(client: &impl GenericClient, name: LogName) -> Result<Self, StoreError> {
         let row = client.query_opt("SELECT partitions FROM log", &[]).await;
         let row = match row {
-            Err(error)
-                if matches!(
-                    error.code(),
-                    Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)
-                ) =>
-            {
+            Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
                 None
             }
             row => row?,
         };
         let row = row.ok_or_else(|| StoreError::NoLog(name.to_string()))?;
         let partitions: i32 = row.try_get(0)?;
-        Ok(Self {
-            name,
-            partitions: partitions.unsigned_abs(),
-        })
+        Ok(Self { name, partitions: partitions.unsigned_abs() })
     }
 
     /// Its name.

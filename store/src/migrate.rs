@@ -18,38 +18,21 @@ const MIGRATION_LOCK: i64 = 0x6d69_6c6c_7261_6365;
 /// # Errors
 /// When Postgres refuses, or the log exists with another number of partitions.
 pub async fn migrate(client: &mut Client, log: &LogName, partitions: u32) -> Result<(), StoreError> {
-    client
-        .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
-        .await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
     let result = locked(client, log, partitions).await;
-    client
-        .execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK])
-        .await?;
+    client.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await?;
     result
 }
 
 async fn locked(client: &mut Client, log: &LogName, asked: u32) -> Result<(), StoreError> {
-    client
-        .batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {log}; SET search_path = {log}"))
-        .await?;
+    client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {log}; SET search_path = {log}")).await?;
     embedded::migrations::runner().run_async(client).await?;
     let count = i32::try_from(asked).unwrap_or(i32::MAX);
-    client
-        .execute(
-            "INSERT INTO log (partitions) VALUES ($1) ON CONFLICT DO NOTHING",
-            &[&count],
-        )
-        .await?;
+    client.execute("INSERT INTO log (partitions) VALUES ($1) ON CONFLICT DO NOTHING", &[&count]).await?;
     let actual: i32 = client.query_one("SELECT partitions FROM log", &[]).await?.try_get(0)?;
     if actual != count {
-        return Err(StoreError::Partitions {
-            log: log.to_string(),
-            actual: actual.unsigned_abs(),
-            asked,
-        });
+        return Err(StoreError::Partitions { log: log.to_string(), actual: actual.unsigned_abs(), asked });
     }
-    client
-        .batch_execute("SELECT create_month(now()), create_month(now() + interval '1 month')")
-        .await?;
+    client.batch_execute("SELECT create_month(now()), create_month(now() + interval '1 month')").await?;
     Ok(())
 }

@@ -17,8 +17,7 @@ impl Log {
     pub async fn outcome(&self, client: &impl GenericClient, command_id: &str) -> Result<Option<Outcome>, StoreError> {
         let statement = client.prepare_cached(include_str!("sql/outcome.sql")).await?;
         let row = client.query_opt(&statement, &[&command_id]).await?;
-        row.map(|row| outcome_from_row(self.name(), command_id, &row))
-            .transpose()
+        row.map(|row| outcome_from_row(self.name(), command_id, &row)).transpose()
     }
 }
 
@@ -34,15 +33,11 @@ pub(crate) fn outcome_from_row(log: &LogName, command_id: &str, row: &Row) -> Re
     Ok(Outcome {
         command_id: command_id.to_owned(),
         command_type: row.try_get("type")?,
-        outcome: outcome
-            .parse()
-            .map_err(|e| StoreError::Damaged(format!("command {command_id}: {e}")))?,
+        outcome: outcome.parse().map_err(|e| StoreError::Damaged(format!("command {command_id}: {e}")))?,
         code: row.try_get("code")?,
         message: row.try_get("message")?,
         token: token(log, &partitions, &positions),
-        streams: streams
-            .map(|(stream_id, version)| StreamVersion { stream_id, version })
-            .collect(),
+        streams: streams.map(|(stream_id, version)| StreamVersion { stream_id, version }).collect(),
         recorded_at: recorded_at.as_microsecond(),
     })
 }
@@ -54,11 +49,7 @@ fn token(log: &LogName, partitions: &[i32], positions: &[i64]) -> Option<String>
         let known = last.entry(*partition).or_insert(0);
         *known = (*known).max(*position);
     }
-    let tokens = last.into_iter().map(|(partition, position)| Token {
-        log: log.clone(),
-        partition,
-        position,
-    });
+    let tokens = last.into_iter().map(|(partition, position)| Token { log: log.clone(), partition, position });
     let tokens: Vec<String> = tokens.map(|token| token.to_string()).collect();
     (!tokens.is_empty()).then(|| tokens.join(","))
 }

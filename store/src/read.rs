@@ -22,11 +22,7 @@ pub struct Cursor {
 impl Cursor {
     /// Before the first event of a partition.
     pub fn start(partition: i32) -> Self {
-        Self {
-            partition,
-            position: 0,
-            recorded_at: Timestamp::UNIX_EPOCH,
-        }
+        Self { partition, position: 0, recorded_at: Timestamp::UNIX_EPOCH }
     }
 }
 
@@ -46,9 +42,7 @@ impl Log {
         let positions: Vec<i64> = cursors.iter().map(|cursor| cursor.position).collect();
         let since: Vec<Timestamp> = cursors.iter().map(|cursor| cursor.recorded_at).collect();
         let statement = client.prepare_cached(include_str!("sql/read.sql")).await?;
-        let rows = client
-            .query(&statement, &[&partitions, &positions, &since, &limit])
-            .await?;
+        let rows = client.query(&statement, &[&partitions, &positions, &since, &limit]).await?;
         rows.iter().map(event_from_row).collect()
     }
 
@@ -92,9 +86,7 @@ fn event_from_row(row: &Row) -> Result<RecordedEvent<String>, StoreError> {
     Ok(RecordedEvent {
         partition: row.try_get(0)?,
         position: row.try_get(1)?,
-        stream_id: stream_id
-            .parse()
-            .map_err(|e| StoreError::Damaged(format!("events: {e}")))?,
+        stream_id: stream_id.parse().map_err(|e| StoreError::Damaged(format!("events: {e}")))?,
         version: row.try_get(3)?,
         event_id: row.try_get(4)?,
         event_type: row.try_get(5)?,

@@ -67,10 +67,7 @@ impl ConsumerContext for Member {
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements()
-        .iter()
-        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-        .collect()
+    list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
 }
 
 impl Inbox {
@@ -93,17 +90,9 @@ impl Inbox {
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
-        let thread = thread::Builder::new()
-            .name(format!("poll {topic}"))
-            .spawn(move || poller.run());
+        let thread = thread::Builder::new().name(format!("poll {topic}")).spawn(move || poller.run());
         let thread = thread.map_err(|error| KafkaError::ClientCreation(format!("no thread for polling: {error}")))?;
-        Ok(Self {
-            topic: topic.to_owned(),
-            consumer,
-            records,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { topic: topic.to_owned(), consumer: weak, records, stop, thread: Some(thread) })
     }
 
     /// Waits for a record, then up to `linger` for more, up to `limit`. Empty only when the inbox is closed.
@@ -133,10 +122,7 @@ impl Inbox {
 
     /// Notes that everything up to and with `offset` is dealt with for good. Committed to Kafka within a second.
     pub fn done(&self, partition: i32, offset: i64) {
-        if let Err(error) = self
-            .consumer()
-            .and_then(|c| c.store_offset(&self.topic, partition, offset))
-        {
+        if let Err(error) = self.consumer().and_then(|c| c.store_offset(&self.topic, partition, offset)) {
             tracing::debug!(partition, offset, %error, "offset not stored: the partition has moved on");
         }
     }
@@ -146,8 +132,7 @@ impl Inbox {
     /// # Errors
     /// When the partition is not assigned.
     pub fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
-        self.consumer
-            .seek(&self.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
+        self.consumer()?.seek(&self.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
     }
 
     /// Stops the flow of a partition until it is assigned anew.
@@ -165,8 +150,7 @@ impl Inbox {
     /// # Errors
     /// When Kafka does not answer in time. Blocks up to 5 s: call it where that does no harm.
     pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
-        self.consumer
-            .fetch_watermarks(&self.topic, partition, Duration::from_secs(5))
+        self.consumer()?.fetch_watermarks(&self.topic, partition, Duration::from_secs(5))
     }
 
     fn consumer(&self) -> Result<Arc<BaseConsumer<Member>>, KafkaError> {
@@ -223,10 +207,7 @@ impl Poller {
         let cost = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
         if let Some(room) = self.wait_for_room(cost, PATIENCE).or_else(|| self.wait_paused(cost)) {
             // the receiver is gone only when the inbox is being dropped
-            let _ = self.sender.send(Ok(Record {
-                message: message.detach(),
-                _room: room,
-            }));
+            let _ = self.sender.send(Ok(Record { message: message.detach(), _room: room }));
         }
     }
 
@@ -249,9 +230,7 @@ impl Poller {
             if let Some(Ok(unexpected)) = self.consumer.poll(Duration::ZERO) {
                 // assigned during the pause: fetch it again later
                 let again = Offset::Offset(unexpected.offset());
-                let sought = self
-                    .consumer
-                    .seek(unexpected.topic(), unexpected.partition(), again, PATIENCE);
+                let sought = self.consumer.seek(unexpected.topic(), unexpected.partition(), again, PATIENCE);
                 if let Err(error) = sought {
                     tracing::warn!(%error, "a record that came during a pause is read again after the next rebalance");
                 }

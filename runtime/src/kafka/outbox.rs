@@ -47,10 +47,7 @@ pub struct DeliveryError {
 impl DeliveryError {
     /// Whether the producer is of no use any more.
     pub fn is_fatal(&self) -> bool {
-        matches!(
-            self.error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue)
-        )
+        matches!(self.error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue))
     }
 
     /// Whether this record can never be delivered, whatever the state of the brokers.
@@ -87,10 +84,7 @@ impl ProducerContext for Reports {
         match result {
             Ok(message) => batch.settle(Ok((message.topic(), message.partition(), message.offset()))),
             Err((error, message)) => {
-                batch.settle(Err(DeliveryError {
-                    topic: message.topic().to_owned(),
-                    error: error.clone(),
-                }));
+                batch.settle(Err(DeliveryError { topic: message.topic().to_owned(), error: error.clone() }));
             }
         }
     }
@@ -116,11 +110,7 @@ impl Batch {
 
 impl BatchState {
     fn delivered_at(&mut self, topic: &str, partition: i32, offset: i64) {
-        match self
-            .delivered
-            .iter_mut()
-            .find(|((t, p), _)| t == topic && *p == partition)
-        {
+        match self.delivered.iter_mut().find(|((t, p), _)| t == topic && *p == partition) {
             Some((_, last)) => *last = (*last).max(offset),
             None => {
                 self.delivered.insert((topic.to_owned(), partition), offset);
@@ -131,10 +121,7 @@ impl BatchState {
     fn one_less(&mut self) {
         self.pending -= 1;
         if self.pending == 0 {
-            let result = self
-                .error
-                .take()
-                .map_or_else(|| Ok(std::mem::take(&mut self.delivered)), Err);
+            let result = self.error.take().map_or_else(|| Ok(std::mem::take(&mut self.delivered)), Err);
             if let Some(report) = self.report.take() {
                 // nobody listens any more when the sender was cancelled
                 let _ = report.send(result);
@@ -149,9 +136,7 @@ impl Outbox {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        Ok(Self {
-            producer: config.create_with_context(Reports)?,
-        })
+        Ok(Self { producer: config.create_with_context(Reports)? })
     }
 
     /// Hands a batch to librdkafka, waiting for room in its queue. The receiver tells when every record of it is
@@ -165,15 +150,8 @@ impl Outbox {
     ) -> Result<oneshot::Receiver<Result<Delivered, DeliveryError>>, DeliveryError> {
         let (report, receiver) = oneshot::channel();
         // One more than the records: the batch can't end before all of it is handed over.
-        let state = BatchState {
-            pending: 1,
-            delivered: Delivered::new(),
-            error: None,
-            report: Some(report),
-        };
-        let batch = Arc::new(Batch {
-            state: Mutex::new(state),
-        });
+        let state = BatchState { pending: 1, delivered: Delivered::new(), error: None, report: Some(report) };
+        let batch = Arc::new(Batch { state: Mutex::new(state) });
         let mut refused = Ok(());
         for record in records {
             batch.state().pending += 1;
@@ -204,9 +182,8 @@ impl Outbox {
     }
 
     async fn enqueue(&self, record: Outgoing<'_>, batch: &Arc<Batch>) -> Result<(), DeliveryError> {
-        let mut message = BaseRecord::with_opaque_to(record.topic, batch.clone())
-            .key(record.key)
-            .headers(record.headers);
+        let mut message =
+            BaseRecord::with_opaque_to(record.topic, batch.clone()).key(record.key).headers(record.headers);
         message.payload = record.value;
         message.partition = record.partition;
         message.timestamp = record.timestamp;
@@ -218,10 +195,7 @@ impl Outbox {
                     tokio::time::sleep(FULL_QUEUE_WAIT).await;
                 }
                 Err((error, _)) => {
-                    return Err(DeliveryError {
-                        topic: record.topic.to_owned(),
-                        error,
-                    });
+                    return Err(DeliveryError { topic: record.topic.to_owned(), error });
                 }
             }
         }
@@ -229,7 +203,6 @@ impl Outbox {
 
     /// Forgets what is queued and in flight; its batches report an error. Call before dropping a producer that failed.
     pub fn purge(&self) {
-        self.producer
-            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+        self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     }
 }

@@ -57,9 +57,7 @@ pub enum TopicError {
 pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Result<(), TopicError> {
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let new_topics: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
-    let options = AdminOptions::new()
-        .request_timeout(Some(TIMEOUT))
-        .operation_timeout(Some(TIMEOUT));
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let results = admin.create_topics(&new_topics, &options).await?;
     for result in results {
         match result {
@@ -72,11 +70,7 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
         let actual = metadata.topics().first().map_or(0, |found| found.partitions().len());
         // a topic that was made a moment ago may not have reached this broker's metadata
         if actual != 0 && actual != topic.partitions as usize {
-            return Err(TopicError::Partitions {
-                topic: topic.name.clone(),
-                actual,
-                expected: topic.partitions,
-            });
+            return Err(TopicError::Partitions { topic: topic.name.clone(), actual, expected: topic.partitions });
         }
     }
     Ok(())
@@ -85,7 +79,5 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
 fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
     let replication = TopicReplication::Fixed(spec.replication_factor);
     let topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
-    spec.settings
-        .iter()
-        .fold(topic, |topic, (name, value)| topic.set(name, value))
+    spec.settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
 }

@@ -1,0 +1,2 @@
+-- {database}: its name, {role}: its owner (CREATE DATABASE takes no parameters)
+CREATE DATABASE {database} OWNER {role}
