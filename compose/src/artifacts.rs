@@ -7,11 +7,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, StackError};
+use crate::{kafka, postgres, registry};
 
 /// `servers.lock`, as compiled in.
 pub(crate) const LOCK: &str = include_str!("../servers.lock");
 
-/// The server that a file belongs to; also the name of its folder in the cache.
+/// The server that a file belongs to. Its name is that of its folder in the cache, and that of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Postgres,
@@ -24,9 +25,9 @@ impl Server {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Postgres => "postgres",
-            Self::Kafka => "kafka",
-            Self::Registry => "registry",
+            Self::Postgres => postgres::NAME,
+            Self::Kafka => kafka::NAME,
+            Self::Registry => registry::NAME,
         }
     }
 

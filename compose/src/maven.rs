@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 use crate::artifacts::Artifact;
@@ -61,15 +61,17 @@ impl Run<'_> {
     }
 
     async fn follow(&self, maven: &mut Child, log: &mut File, progress: &dyn Progress) -> Result<()> {
-        let Some(stdout) = maven.stdout.take() else { return Ok(()) };
-        let mut lines = BufReader::new(stdout).split(b'\n');
+        let Some(mut stdout) = maven.stdout.take() else { return Ok(()) };
         let mut transfer = Transfer::of(self.artifacts);
-        while let Some(line) = lines.next_segment().await.map_err(StackError::io("reading Maven's output"))? {
-            for part in String::from_utf8_lossy(&line).split('\r').map(str::trim_end).filter(|part| !part.is_empty()) {
-                if !transfer.hears(part) {
-                    writeln!(log, "{part}").map_err(StackError::path("writing", &self.log))?;
+        let mut pieces = Pieces::default();
+        let mut block = Vec::with_capacity(8 * 1024);
+        while stdout.read_buf(&mut block).await.map_err(StackError::io("reading Maven's output"))? > 0 {
+            for piece in pieces.add(&block) {
+                if !transfer.hears(&piece) {
+                    writeln!(log, "{piece}").map_err(StackError::path("writing", &self.log))?;
                 }
             }
+            block.clear();
             progress.fetched(transfer.done(), transfer.total);
         }
         Ok(())
@@ -80,6 +82,29 @@ impl Run<'_> {
         let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("[ERROR] ")).take(3).collect();
         let lines = if errors.is_empty() { tail::read(&self.log, 0, 10) } else { errors.join("\n") };
         StackError::Fetch { lines, log: self.log.clone() }
+    }
+}
+
+/// Cuts a stream of output at line ends and at the carriage returns by which a terminal's line is overwritten.
+#[derive(Default)]
+struct Pieces {
+    open: Vec<u8>,
+}
+
+impl Pieces {
+    fn add(&mut self, block: &[u8]) -> Vec<String> {
+        let mut whole = Vec::new();
+        for byte in block {
+            if !matches!(byte, b'\r' | b'\n') {
+                self.open.push(*byte);
+                continue;
+            }
+            let piece = String::from_utf8_lossy(&std::mem::take(&mut self.open)).trim_end().to_owned();
+            if !piece.is_empty() {
+                whole.push(piece);
+            }
+        }
+        whole
     }
 }
 
@@ -143,7 +168,7 @@ fn amount(part: &str) -> Option<u64> {
         "GB" => 1e9,
         _ => return None,
     };
-    Some((done * scale) as u64)
+    Some((done * scale).round() as u64)
 }
 
 #[cfg(test)]
@@ -165,6 +190,13 @@ mod tests {
         assert_eq!(transfer.done(), 4_100_000);
         assert!(!transfer.hears("Downloaded from mirror: http://host/x/a-1.jar (15 MB at 18 MB/s)"));
         assert_eq!(transfer.done(), 15_000_000);
+    }
+
+    #[test]
+    fn output_is_cut_at_both_kinds_of_ends_wherever_a_block_ends() {
+        let mut pieces = Pieces::default();
+        assert_eq!(pieces.add(b"Progress (1): 1/2 kB\rProgr"), ["Progress (1): 1/2 kB"]);
+        assert_eq!(pieces.add(b"ess (1): 2/2 kB\r      \r\n[INFO] a\n"), ["Progress (1): 2/2 kB", "[INFO] a"]);
     }
 
     #[test]

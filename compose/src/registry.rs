@@ -14,6 +14,9 @@ use crate::password::Password;
 /// The name it runs under.
 pub(crate) const NAME: &str = "registry";
 
+/// It answers a few requests per deployment: a small heap, and no optimising compiler, start soonest.
+const JVM: &[&str] = &["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
 /// What a start needs.
 pub(crate) struct Registry<'a> {
     pub data_dir: &'a DataDir,
@@ -27,7 +30,7 @@ pub(crate) struct Registry<'a> {
 impl Registry<'_> {
     /// Starts the server; Postgres must be ready, since the registry makes its tables at once.
     pub(crate) fn start(&self) -> Result<Launched> {
-        let mut args: Vec<OsString> = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"].map(OsString::from).to_vec();
+        let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
         args.extend(java_options(self.data_dir)?);
         args.extend(["-jar".into(), find_jar(self.programs)?.into_os_string()]);
         let environment = Environment::Only(self.settings());
@@ -87,10 +90,19 @@ impl RegistryProbe {
     }
 }
 
+/// The innermost cause, such as "connection refused": the outer ones repeat the URL.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
 impl Probe for RegistryProbe {
     async fn ask(&self) -> Result<(), NotReady> {
         let answer = self.client.get(format!("{}/subjects", url(self.port))).send().await;
-        let answer = answer.map_err(|error| NotReady::Yet(error.without_url().to_string()))?;
+        let answer = answer.map_err(|error| NotReady::Yet(reason(&error)))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(NotReady::Yet(format!("GET /subjects: {status}"))),

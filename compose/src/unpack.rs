@@ -33,7 +33,7 @@ fn open(archive: &Path) -> Result<BufReader<File>> {
 fn unpack_txz_in_jar(archive: &Path, folder: &Path) -> Result<()> {
     let bad = |reason: String| StackError::BadArchive { archive: archive.to_owned(), reason };
     let mut jar = zip::ZipArchive::new(open(archive)?).map_err(|error| bad(error.to_string()))?;
-    let name = jar.file_names().find(|name| name.ends_with(".txz")).map(str::to_owned);
+    let name = jar.file_names().filter_map(|name| Some(name.ok()?.into_owned())).find(|name| name.ends_with(".txz"));
     let name = name.ok_or_else(|| bad("it holds no .txz".into()))?;
     let txz = jar.by_name(&name).map_err(|error| bad(error.to_string()))?;
     unpack_tar(XzDecoder::new(txz), archive, folder)

@@ -57,10 +57,9 @@ impl<'a> Up<'a> {
             folders::check_open_to(user, servers.cache_dir())?;
         }
         check_space(data_dir, &servers)?;
-        let all_java_runs = running.server(kafka::NAME).is_some() && running.server(registry::NAME).is_some();
-        let java = if all_java_runs { PathBuf::new() } else { java::find().await? };
-        let remembered = remembered.map(|file| file.ports);
-        let ports = ports::choose(asked, remembered, |name| running.server(name).is_some())?;
+        let runs = |name: &str| running.server(name).is_some();
+        let java = if runs(kafka::NAME) && runs(registry::NAME) { PathBuf::new() } else { java::find().await? };
+        let ports = ports::choose(asked, remembered.map(|file| file.ports), runs)?;
         Ok(Self { data_dir, servers, ports, user, java, running, progress })
     }
 
@@ -68,7 +67,7 @@ impl<'a> Up<'a> {
     pub(crate) async fn bring(&self) -> Result<()> {
         let file = StackFile::new(self.ports, self.servers.cache_dir().to_owned());
         file.write(&self.data_dir.stack_file())?;
-        if !self.servers.are_here() {
+        if self.something_must_start() && !self.servers.are_here() {
             self.servers.fetch(self.progress).await?;
         }
         let password = Password::of(self.data_dir, self.user.as_ref())?;
@@ -78,6 +77,10 @@ impl<'a> Up<'a> {
         };
         tokio::try_join!(registry_after_postgres, self.kafka())?;
         Ok(())
+    }
+
+    fn something_must_start(&self) -> bool {
+        Server::ALL.iter().any(|server| self.running.server(server.name()).is_none())
     }
 
     async fn postgres(&self, password: &Password) -> Result<()> {

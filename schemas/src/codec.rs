@@ -234,7 +234,7 @@ impl Codec {
             }
             Err(error) => return Err(DecodeError::Transient(error)),
         };
-        let record = writer.name().and_then(|name| self.contract.record(topic, &name.to_string()));
+        let record = writer.name().and_then(|name| self.contract.record(topic, name.as_ref()));
         let foreign = Arc::new(ForeignSchema { writer, record });
         self.foreign.write().unwrap_or_else(|e| e.into_inner()).insert(id, foreign.clone());
         Ok(foreign)

@@ -71,6 +71,13 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Whether the same call may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
 /// How a schema of the contract stands in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SchemaStatus {

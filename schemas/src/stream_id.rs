@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// Longest stream id, in bytes of UTF-8.
-const MAX_BYTES: usize = 255;
+const MAX_BYTES: usize = 512;
 
 /// The id of a stream: `<type>-<key>`, such as `account-42`.
 ///
@@ -62,7 +62,7 @@ fn breach(text: &str) -> Option<&'static str> {
     if key.chars().any(char::is_control) {
         return Some("its key has a control character");
     }
-    (text.len() > MAX_BYTES).then_some("it is longer than 255 bytes")
+    (text.len() > MAX_BYTES).then_some("it is longer than 512 bytes")
 }
 
 impl FromStr for StreamId {
@@ -112,6 +112,6 @@ mod tests {
         for bad in ["", "account", "account-", "-1", "Account-1", "1a-1", "account-\0", "account-a\nb"] {
             assert!(bad.parse::<StreamId>().is_err(), "{bad:?}");
         }
-        assert!(format!("account-{}", "x".repeat(248)).parse::<StreamId>().is_err());
+        assert!(format!("account-{}", "x".repeat(505)).parse::<StreamId>().is_err());
     }
 }

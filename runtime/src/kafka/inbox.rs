@@ -36,12 +36,18 @@ pub struct Record {
 
 /// A member of a consumer group on one topic.
 pub struct Inbox {
-    topic: String,
-    // the thread owns it, so that leaving the group, which can block, happens there
-    consumer: Weak<BaseConsumer<Member>>,
+    offsets: Offsets,
     records: mpsc::UnboundedReceiver<Result<Record, KafkaError>>,
     stop: CancellationToken,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+/// Notes what is dealt with. Clones serve the same member.
+#[derive(Clone)]
+pub struct Offsets {
+    topic: String,
+    // the thread owns it, so that leaving the group, which can block, happens there
+    consumer: Weak<BaseConsumer<Member>>,
 }
 
 struct Member {
@@ -70,6 +76,19 @@ fn partitions(list: &TopicPartitionList) -> Vec<i32> {
     list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
 }
 
+impl Offsets {
+    /// Notes that everything up to and with `offset` is dealt with for good. Committed to Kafka within a second.
+    pub fn done(&self, partition: i32, offset: i64) {
+        if let Err(error) = self.consumer().and_then(|c| c.store_offset(&self.topic, partition, offset)) {
+            tracing::debug!(partition, offset, %error, "offset not stored: the partition has moved on");
+        }
+    }
+
+    fn consumer(&self) -> Result<Arc<BaseConsumer<Member>>, KafkaError> {
+        self.consumer.upgrade().ok_or(KafkaError::Canceled)
+    }
+}
+
 impl Inbox {
     /// Joins the group of `config` on `topic`. Call inside a tokio runtime.
     ///
@@ -92,7 +111,8 @@ impl Inbox {
         };
         let thread = thread::Builder::new().name(format!("poll {topic}")).spawn(move || poller.run());
         let thread = thread.map_err(|error| KafkaError::ClientCreation(format!("no thread for polling: {error}")))?;
-        Ok(Self { topic: topic.to_owned(), consumer: weak, records, stop, thread: Some(thread) })
+        let offsets = Offsets { topic: topic.to_owned(), consumer: weak };
+        Ok(Self { offsets, records, stop, thread: Some(thread) })
     }
 
     /// Waits for a record, then up to `linger` for more, up to `limit`. Empty only when the inbox is closed.
@@ -120,11 +140,14 @@ impl Inbox {
         Ok(())
     }
 
-    /// Notes that everything up to and with `offset` is dealt with for good. Committed to Kafka within a second.
+    /// The handle by which other tasks note what is dealt with.
+    pub fn offsets(&self) -> Offsets {
+        self.offsets.clone()
+    }
+
+    /// As [`Offsets::done`].
     pub fn done(&self, partition: i32, offset: i64) {
-        if let Err(error) = self.consumer().and_then(|c| c.store_offset(&self.topic, partition, offset)) {
-            tracing::debug!(partition, offset, %error, "offset not stored: the partition has moved on");
-        }
+        self.offsets.done(partition, offset);
     }
 
     /// Reads a partition again from `offset`. Records handed on before may still arrive first.
@@ -132,7 +155,7 @@ impl Inbox {
     /// # Errors
     /// When the partition is not assigned.
     pub fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
-        self.consumer()?.seek(&self.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
+        self.offsets.consumer()?.seek(&self.offsets.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
     }
 
     /// Stops the flow of a partition until it is assigned anew.
@@ -141,8 +164,8 @@ impl Inbox {
     /// When the partition is not assigned.
     pub fn pause(&self, partition: i32) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.topic, partition);
-        self.consumer()?.pause(&list)
+        list.add_partition(&self.offsets.topic, partition);
+        self.offsets.consumer()?.pause(&list)
     }
 
     /// First and next offset of a partition.
@@ -150,11 +173,7 @@ impl Inbox {
     /// # Errors
     /// When Kafka does not answer in time. Blocks up to 5 s: call it where that does no harm.
     pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
-        self.consumer()?.fetch_watermarks(&self.topic, partition, Duration::from_secs(5))
-    }
-
-    fn consumer(&self) -> Result<Arc<BaseConsumer<Member>>, KafkaError> {
-        self.consumer.upgrade().ok_or(KafkaError::Canceled)
+        self.offsets.consumer()?.fetch_watermarks(&self.offsets.topic, partition, Duration::from_secs(5))
     }
 
     /// Commits the offsets of what is done and leaves the group.
@@ -163,7 +182,7 @@ impl Inbox {
         let Some(thread) = self.thread.take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join());
         if tokio::time::timeout(CLOSE, joined).await.is_err() {
-            tracing::warn!(topic = self.topic, "leaving the group takes too long; going without");
+            tracing::warn!(topic = self.offsets.topic, "leaving the group takes too long; going without");
         }
     }
 }

@@ -6,6 +6,6 @@ mod outbox;
 mod topics;
 
 pub use config::{client_config, consumer_config, producer_config};
-pub use inbox::{Inbox, Record};
+pub use inbox::{Inbox, Offsets, Record};
 pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
 pub use topics::{TopicError, TopicSpec, create_topics};

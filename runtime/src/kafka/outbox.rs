@@ -22,7 +22,7 @@ pub struct Outgoing<'a> {
     /// The partition; `None`: by the key.
     pub partition: Option<i32>,
     /// The key.
-    pub key: &'a [u8],
+    pub key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     /// The headers.
@@ -183,7 +183,8 @@ impl Outbox {
 
     async fn enqueue(&self, record: Outgoing<'_>, batch: &Arc<Batch>) -> Result<(), DeliveryError> {
         let mut message =
-            BaseRecord::with_opaque_to(record.topic, batch.clone()).key(record.key).headers(record.headers);
+            BaseRecord::with_opaque_to(record.topic, batch.clone()).headers(record.headers);
+        message.key = record.key;
         message.payload = record.value;
         message.partition = record.partition;
         message.timestamp = record.timestamp;

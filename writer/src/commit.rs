@@ -1,0 +1,139 @@
+//! Committing a batch: decide, append, and once more for what rested on an old version.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::{GenericClient, Pool};
+use millrace_runtime::{Health, Shutdown, retry};
+use millrace_schemas::{Codec, Outcome, StreamId};
+use millrace_store::{Append, Log, StoreError, Verdict};
+
+use crate::Domain;
+use crate::command::Command;
+use crate::decide::{Addressed, decide};
+use crate::error::{Ended, ended};
+use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS, COMMANDS, DUPLICATES, STALE};
+use crate::states::{States, Versioned};
+
+/// Decides and commits batches of commands.
+pub struct Committer<'a, D: Domain> {
+    pub log: &'a Log,
+    pub pool: &'a Pool,
+    pub codec: &'a Codec,
+    pub health: &'a Health,
+    pub shutdown: &'a Shutdown,
+    pub states: States<D>,
+}
+
+/// A command that has no outcome yet.
+struct Pending<'c, D: Domain> {
+    command: &'c Command<D::Command>,
+    addressed: Addressed,
+}
+
+/// One try at a batch: what was decided, what became of it, and the states it left.
+struct Attempt<S> {
+    appends: Vec<Append>,
+    verdicts: Vec<Verdict>,
+    states: HashMap<StreamId, Versioned<S>>,
+}
+
+impl<D: Domain> Committer<'_, D> {
+    /// The outcome of every command, durable on return; keyed by command id. A batch that conflicts with another
+    /// writer is decided again under the partitions' locks, where nobody can get in between.
+    ///
+    /// # Errors
+    /// When the process is to stop, or Postgres gives an error that does not pass. What was committed by then is
+    /// found again as duplicates.
+    pub async fn commit(&mut self, commands: &[Command<D::Command>]) -> Result<HashMap<String, Outcome>, Ended> {
+        BATCH_COMMANDS.observe(commands.len() as f64);
+        let mut seen = HashSet::new();
+        let unique = commands.iter().filter(|command| seen.insert(command.id.as_str()));
+        let mut pending: Vec<Pending<'_, D>> =
+            unique.map(|command| Pending { command, addressed: D::streams(&command.body) }).collect();
+        let mut outcomes = HashMap::with_capacity(pending.len());
+        let mut locked = false;
+        while !pending.is_empty() {
+            let (health, shutdown) = (self.health, self.shutdown);
+            let attempt = async || self.attempt(&pending, locked).await;
+            let attempt = retry(health, shutdown, "append", StoreError::is_transient, attempt).await.map_err(ended)?;
+            pending = self.settle(pending, attempt, &mut outcomes);
+            locked = true;
+        }
+        Ok(outcomes)
+    }
+
+    async fn attempt(&mut self, pending: &[Pending<'_, D>], locked: bool) -> Result<Attempt<D::State>, StoreError> {
+        let timer = APPEND_SECONDS.start_timer();
+        let mut client = self.pool.get().await?;
+        let streams = distinct_streams(pending);
+        let attempt = if locked {
+            let transaction = client.transaction().await?;
+            self.log.lock(&transaction, &streams).await?;
+            let attempt = self.decide_and_append(&transaction, pending, &streams, true).await?;
+            transaction.commit().await?;
+            attempt
+        } else {
+            self.decide_and_append(&client, pending, &streams, false).await?
+        };
+        timer.observe_duration();
+        Ok(attempt)
+    }
+
+    async fn decide_and_append(
+        &mut self,
+        client: &impl GenericClient,
+        pending: &[Pending<'_, D>],
+        streams: &[StreamId],
+        refresh: bool,
+    ) -> Result<Attempt<D::State>, StoreError> {
+        let mut states = self.states.get(client, streams, refresh).await?;
+        let decided = pending.iter().map(|p| decide::<D>(self.codec, p.command, &p.addressed, &mut states));
+        let appends: Vec<Append> = decided.collect();
+        let verdicts = self.log.append(client, &appends).await?;
+        Ok(Attempt { appends, verdicts, states })
+    }
+
+    /// Notes what is committed, and gives back what is to be decided again.
+    fn settle<'c>(
+        &mut self,
+        pending: Vec<Pending<'c, D>>,
+        attempt: Attempt<D::State>,
+        outcomes: &mut HashMap<String, Outcome>,
+    ) -> Vec<Pending<'c, D>> {
+        let mut again = Vec::new();
+        // streams whose state in memory rests on something that was not committed
+        let mut doubtful: HashSet<StreamId> = HashSet::new();
+        let decided = pending.into_iter().zip(attempt.appends).zip(attempt.verdicts);
+        for ((pending, append), verdict) in decided {
+            match verdict {
+                Verdict::Committed(outcome) => {
+                    COMMANDS.with_label_values(&[outcome.outcome.as_str()]).inc();
+                    outcomes.insert(append.command_id, outcome);
+                    continue;
+                }
+                Verdict::Duplicate(outcome) => {
+                    DUPLICATES.inc();
+                    outcomes.insert(append.command_id, outcome);
+                }
+                Verdict::Stale { stream, actual } => {
+                    STALE.inc();
+                    self.states.forget_if_ahead(&stream, actual);
+                    again.push(pending);
+                }
+            }
+            doubtful.extend(append.checks.into_iter().map(|check| check.stream));
+        }
+        for (stream, state) in attempt.states {
+            if !doubtful.contains(&stream) {
+                self.states.put(stream, state);
+            }
+        }
+        again
+    }
+}
+
+fn distinct_streams<D: Domain>(pending: &[Pending<'_, D>]) -> Vec<StreamId> {
+    let mut seen = HashSet::new();
+    let streams = pending.iter().flat_map(|pending| pending.addressed.iter().flatten());
+    streams.filter(|stream| seen.insert(*stream)).cloned().collect()
+}

@@ -1,0 +1,64 @@
+//! What an account's events have made of it.
+
+use millrace_schemas::ledger::LedgerEvent;
+
+use crate::Rejection;
+
+/// An account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Account {
+    /// Never opened.
+    #[default]
+    Absent,
+    /// Open.
+    Open(OpenedAccount),
+    /// Closed for good.
+    Closed,
+}
+
+/// An account that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedAccount {
+    /// ISO 4217 alphabetic code. One short allocation; accounts of a currency are not made to share it.
+    pub currency: Box<str>,
+    /// How far below zero the balance may go, in minor units; `None`: no limit.
+    pub overdraft_limit: Option<i64>,
+    /// Minor units.
+    pub balance: i64,
+}
+
+impl Account {
+    /// The account, if it is open.
+    ///
+    /// # Errors
+    /// A rejection that says why it is not.
+    pub fn opened(&self, account_id: &str) -> Result<&OpenedAccount, Rejection> {
+        match self {
+            Self::Open(account) => Ok(account),
+            Self::Absent => {
+                Err(Rejection::new("account_not_found", format!("Account {account_id} has not been opened.")))
+            }
+            Self::Closed => Err(Rejection::new("account_closed", format!("Account {account_id} is closed."))),
+        }
+    }
+
+    /// Takes in an event.
+    pub fn evolve(&mut self, event: &LedgerEvent) {
+        match event {
+            LedgerEvent::AccountOpened(opened) => {
+                *self = Self::Open(OpenedAccount {
+                    currency: opened.currency.as_str().into(),
+                    overdraft_limit: opened.overdraft_limit_minor,
+                    balance: 0,
+                });
+            }
+            LedgerEvent::EntryPosted(posted) => {
+                if let Self::Open(account) = self {
+                    // decided only where it fits
+                    account.balance = account.balance.saturating_add(posted.amount_minor);
+                }
+            }
+            LedgerEvent::AccountClosed(_) => *self = Self::Closed,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The ledger: double-entry accounts, one stream each.
+
+mod account;
+mod entry_set;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use apache_avro::types::Value;
+use millrace_schemas::ledger::{AccountClosed, AccountOpened, LedgerCommand, LedgerEvent, OpenAccount};
+use millrace_schemas::{Contract, StreamId};
+
+use crate::{Domain, Rejection};
+use account::Account;
+use text::{account_stream, check_currency};
+
+/// The ledger's rules: entries of a set sum to zero, in one currency, on open accounts, within their overdraft limits;
+/// only an account at zero closes; nothing overflows.
+pub struct Ledger;
+
+impl Domain for Ledger {
+    type Command = LedgerCommand;
+    type Event = LedgerEvent;
+    type State = Account;
+
+    fn contract() -> &'static Contract {
+        Contract::ledger()
+    }
+
+    fn read_command(name: &str, value: &Value) -> Option<Result<LedgerCommand, apache_avro::Error>> {
+        LedgerCommand::from_avro(name, value)
+    }
+
+    fn read_event(name: &str, data: &str) -> Option<serde_json::Result<LedgerEvent>> {
+        LedgerEvent::from_json(name, data)
+    }
+
+    fn command_name(command: &LedgerCommand) -> &'static str {
+        command.name()
+    }
+
+    fn event_name(event: &LedgerEvent) -> &'static str {
+        event.name()
+    }
+
+    fn streams(command: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
+        match command {
+            LedgerCommand::OpenAccount(open) => {
+                check_currency(&open.currency)?;
+                check_limit(open.overdraft_limit_minor)?;
+                Ok(vec![account_stream(&open.account_id)?])
+            }
+            LedgerCommand::PostEntrySet(set) => entry_set::streams(set),
+            LedgerCommand::CloseAccount(close) => Ok(vec![account_stream(&close.account_id)?]),
+        }
+    }
+
+    fn decide(command: &LedgerCommand, states: &[&Account]) -> Result<Vec<(usize, LedgerEvent)>, Rejection> {
+        match (command, states) {
+            (LedgerCommand::OpenAccount(command), [account]) => open(command, account).map(|event| vec![(0, event)]),
+            (LedgerCommand::CloseAccount(command), [account]) => {
+                close(&command.account_id, account).map(|event| vec![(0, event)])
+            }
+            (LedgerCommand::PostEntrySet(set), accounts) => entry_set::post(set, accounts),
+            _ => unreachable!("the states are those of the streams that the command needs"),
+        }
+    }
+
+    fn evolve(account: &mut Account, event: &LedgerEvent) {
+        account.evolve(event);
+    }
+}
+
+fn check_limit(limit: Option<i64>) -> Result<(), Rejection> {
+    match limit {
+        Some(limit) if limit < 0 => Err(Rejection::new(
+            "invalid_overdraft_limit",
+            format!("An overdraft limit says how far below zero a balance may go and is not negative; {limit} is."),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn open(command: &OpenAccount, account: &Account) -> Result<LedgerEvent, Rejection> {
+    let OpenAccount { account_id, currency, overdraft_limit_minor } = command.clone();
+    match account {
+        Account::Absent => {
+            Ok(LedgerEvent::AccountOpened(AccountOpened { account_id, currency, overdraft_limit_minor }))
+        }
+        Account::Open(_) => {
+            Err(Rejection::new("account_already_open", format!("Account {account_id} is open already.")))
+        }
+        Account::Closed => Err(Rejection::new(
+            "account_closed",
+            format!("Account {account_id} is closed; a closed account is not opened again."),
+        )),
+    }
+}
+
+fn close(account_id: &str, account: &Account) -> Result<LedgerEvent, Rejection> {
+    let open = account.opened(account_id)?;
+    if open.balance != 0 {
+        let message = format!("Account {account_id} has a balance of {} and closes only at zero.", open.balance);
+        return Err(Rejection::new("balance_not_zero", message));
+    }
+    Ok(LedgerEvent::AccountClosed(AccountClosed { account_id: account_id.to_owned() }))
+}

@@ -1,0 +1,141 @@
+//! From a Kafka record to a command.
+
+use millrace_runtime::kafka::Record;
+use millrace_schemas::headers::{
+    CE_ID, CE_SOURCE, CE_TYPE, CONTENT_TYPE, CORRELATION_ID, EXPECTED_VERSION, JSON, TRACEPARENT,
+};
+use millrace_schemas::{Codec, DecodeError, Decoded, Metadata, RegistryError, Topic};
+use rdkafka::Message;
+use rdkafka::message::Headers;
+
+use crate::Domain;
+use crate::command::{Command, Unreadable};
+
+/// Longest header value that goes with events and outcomes, in bytes.
+const MAX_HEADER: usize = 200;
+
+/// Why there is no command.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It will never be readable.
+    #[error("{}", .0.reason)]
+    Unreadable(Unreadable),
+    /// The registry did not answer: read it again.
+    #[error(transparent)]
+    Transient(RegistryError),
+}
+
+impl ReadError {
+    /// Whether reading the same record again may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient(_))
+    }
+}
+
+impl From<Unreadable> for ReadError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+/// Reads a record of the command topic.
+///
+/// # Errors
+/// Unreadable, with the command id if that much could be read; or transient.
+pub async fn read<D: Domain>(
+    codec: &Codec,
+    record: &Record,
+    max_bytes: usize,
+) -> Result<Command<D::Command>, ReadError> {
+    let id = command_id(record)?;
+    let named = |mut unreadable: Unreadable| {
+        unreadable.command_id = Some(id.clone());
+        ReadError::Unreadable(unreadable)
+    };
+    let value = value(record, max_bytes).map_err(named)?;
+    let metadata = metadata(record, &id).map_err(named)?;
+    let expected = match header(record, EXPECTED_VERSION).map_err(named)? {
+        None => Ok(Default::default()),
+        Some(text) => text.parse().map_err(|e| Unreadable::new("invalid_expected_version", format!("{e}"))),
+    };
+    let expected = expected.map_err(named)?;
+    let decoded = match decode(codec, record, value).await {
+        Ok(decoded) => decoded,
+        Err(ReadError::Unreadable(unreadable)) => return Err(named(unreadable)),
+        Err(transient) => return Err(transient),
+    };
+    let name = decoded.record.name;
+    let body = D::read_command(name, &decoded.value)
+        .unwrap_or_else(|| Err(apache_avro::Error::new(apache_avro::error::Details::Validation)))
+        .map_err(|e| named(Unreadable::new("schema_mismatch", format!("{name}: {e}"))))?;
+    Ok(Command { id, body, expected, metadata })
+}
+
+async fn decode(codec: &Codec, record: &Record, value: &[u8]) -> Result<Decoded, ReadError> {
+    let json = header(record, CONTENT_TYPE)?.is_some_and(|content_type| {
+        let media_type = content_type.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case(JSON)
+    });
+    let decoded = if json {
+        let name = header(record, CE_TYPE)?;
+        let name = name.ok_or_else(|| Unreadable::new("no_type", "A JSON command needs the header ce_type."))?;
+        codec.decode_json(Topic::Commands, name, value)
+    } else {
+        codec.decode(Topic::Commands, value).await
+    };
+    decoded.map_err(|error| match error {
+        DecodeError::Unreadable { code: "no_magic_byte", reason } if value.first() == Some(&b'{') => {
+            let hint = format!("{reason}; JSON needs the header content-type: {JSON}");
+            Unreadable::new("no_magic_byte", hint).into()
+        }
+        DecodeError::Unreadable { code, reason } => Unreadable::new(code, reason).into(),
+        DecodeError::Transient(error) => ReadError::Transient(error),
+    })
+}
+
+fn command_id(record: &Record) -> Result<String, Unreadable> {
+    match header(record, CE_ID)? {
+        Some("") | None => Err(Unreadable::new(
+            "no_command_id",
+            "There is no command id: set the header ce_id, the same each time the command is sent.",
+        )),
+        Some(id) => Ok(id.to_owned()),
+    }
+}
+
+fn value(record: &Record, max_bytes: usize) -> Result<&[u8], Unreadable> {
+    match record.message.payload() {
+        None => Err(Unreadable::new("no_value", "The record has no value.")),
+        Some(value) if value.len() > max_bytes => {
+            let reason = format!("The value has {} bytes; a command has at most {max_bytes}.", value.len());
+            Err(Unreadable::new("oversized", reason))
+        }
+        Some(value) => Ok(value),
+    }
+}
+
+fn metadata(record: &Record, id: &str) -> Result<Metadata, Unreadable> {
+    let owned = |name| header(record, name).map(|value| value.map(ToOwned::to_owned));
+    Ok(Metadata {
+        correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
+        causation_id: Some(id.to_owned()),
+        source: owned(CE_SOURCE)?,
+        traceparent: owned(TRACEPARENT)?,
+    })
+}
+
+/// A header that Millrace reads, as short clean text. The last one counts where a name comes twice.
+fn header<'r>(record: &'r Record, name: &str) -> Result<Option<&'r str>, Unreadable> {
+    let headers = record.message.headers();
+    let found = headers.and_then(|headers| headers.iter().filter(|header| header.key == name).last());
+    let Some(value) = found.and_then(|header| header.value) else { return Ok(None) };
+    let invalid = |problem: &str| Unreadable::new("invalid_header", format!("The header {name} {problem}."));
+    if value.len() > MAX_HEADER {
+        return Err(invalid("is longer than 200 bytes"));
+    }
+    let text = std::str::from_utf8(value).map_err(|_| invalid("is not UTF-8"))?;
+    if text.chars().any(char::is_control) {
+        return Err(invalid("has a control character"));
+    }
+    Ok(Some(text))
+}
