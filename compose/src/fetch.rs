@@ -55,36 +55,45 @@ impl Servers {
 
     /// Fetches what is not here; another process that does the same is waited for. No network if all is here.
     pub(crate) async fn fetch(&self, progress: &dyn Progress) -> Result<()> {
+        if self.are_here() && self.leftovers()?.is_empty() {
+            return Ok(());
+        }
         let _lock = FolderLock::acquire(&self.cache_dir().join("lock"), progress).await?;
+        maven::end_orphans(self.cache_dir())?;
+        for leftover in self.leftovers()? {
+            std::fs::remove_dir_all(&leftover).map_err(StackError::path("deleting", &leftover))?;
+        }
         if self.are_here() {
             return Ok(());
         }
-        self.delete_leftovers()?;
         let staging = self.cache_dir().join(format!("{STAGING}{}", uuid::Uuid::new_v4().simple()));
         create_dir(&staging, 0o755)?;
+        let fetched = self.fetch_through(&staging, progress).await;
+        // After a failure there may be hundreds of megabytes in it. Should this fail, the next fetch deletes it.
+        let _ = std::fs::remove_dir_all(&staging);
+        fetched
+    }
+
+    async fn fetch_through(&self, staging: &Path, progress: &dyn Progress) -> Result<()> {
         let artifacts = artifacts::parse(artifacts::LOCK).unwrap_or_default();
         let total = artifacts.iter().map(|artifact| artifact.bytes).sum();
         progress.line(&format!("fetching the servers through Maven into {}", self.cache_dir().display()));
         progress.fetched(0, total);
         let log = self.cache_dir().join("fetch.log");
-        let run = maven::Run { target: &staging, log, cache_dir: self.cache_dir(), artifacts: &artifacts };
-        run.copy(progress).await?;
-        let (from, to) = (staging.clone(), self.folder.clone());
+        maven::Run { target: staging, log, cache_dir: self.cache_dir(), artifacts: &artifacts }.copy(progress).await?;
+        let (from, to) = (staging.to_owned(), self.folder.clone());
         blocking(move || install(&artifacts, &from, &to)).await?;
         progress.fetched(total, total);
         progress.line("the servers are fetched, checked and unpacked");
         Ok(())
     }
 
-    fn delete_leftovers(&self) -> Result<()> {
+    /// Staging folders of fetches that were killed, or (without the lock) of one under way.
+    fn leftovers(&self) -> Result<Vec<PathBuf>> {
         let cache_dir = self.cache_dir();
-        for entry in std::fs::read_dir(cache_dir).map_err(StackError::path("reading", cache_dir))? {
-            let entry = entry.map_err(StackError::path("reading", cache_dir))?;
-            if entry.file_name().to_string_lossy().starts_with(STAGING) {
-                std::fs::remove_dir_all(entry.path()).map_err(StackError::path("deleting", &entry.path()))?;
-            }
-        }
-        Ok(())
+        let entries = std::fs::read_dir(cache_dir).map_err(StackError::path("reading", cache_dir))?;
+        let is_staging = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(STAGING);
+        Ok(entries.filter_map(|entry| entry.ok().filter(is_staging)).map(|entry| entry.path()).collect())
     }
 }
 
@@ -100,8 +109,7 @@ fn install(artifacts: &[Artifact], staging: &Path, target: &Path) -> Result<()> 
     contents::record(&servers)?;
     let handle = std::fs::File::open(&servers).map_err(StackError::path("opening", &servers))?;
     rustix::fs::syncfs(handle).map_err(|error| StackError::path("writing to disk", &servers)(error.into()))?;
-    std::fs::rename(&servers, target).map_err(StackError::path("moving into place", target))?;
-    std::fs::remove_dir_all(staging).map_err(StackError::path("deleting", staging))
+    std::fs::rename(&servers, target).map_err(StackError::path("moving into place", target))
 }
 
 /// Runs file and checksum work off the runtime's threads.

@@ -34,7 +34,7 @@ impl Kafka<'_> {
         }
         let config = self.write("server.properties", &self.properties(&data))?;
         let mut args: Vec<OsString> = HEAP.iter().map(OsString::from).collect();
-        args.extend(java_options(self.data_dir)?);
+        args.extend(java_options(self.data_dir, NAME)?);
         args.push(format!("-Dlog4j2.configurationFile={}", log4j2.display()).into());
         args.extend(["-cp".into(), self.class_path(), "kafka.Kafka".into(), config.into_os_string()]);
         let environment = Environment::Only(Vec::new());
@@ -77,10 +77,15 @@ impl Kafka<'_> {
 }
 
 /// For both Java servers: no shared file in `/tmp`, an end instead of a half-life without memory, and native libraries
-/// unpacked in the stack's own folder, since `/tmp` may be mounted `noexec`.
-pub(crate) fn java_options(data_dir: &DataDir) -> Result<Vec<OsString>> {
-    create_dir(&data_dir.temp(), 0o700)?;
-    let temp = format!("-Djava.io.tmpdir={}", data_dir.temp().display());
+/// unpacked in the stack's own folder, since `/tmp` may be mounted `noexec`. A killed server leaves them there; its
+/// next start clears them away.
+pub(crate) fn java_options(data_dir: &DataDir, name: &str) -> Result<Vec<OsString>> {
+    let temp = data_dir.temp(name);
+    if temp.exists() {
+        std::fs::remove_dir_all(&temp).map_err(StackError::path("clearing", &temp))?;
+    }
+    create_dir(&temp, 0o700)?;
+    let temp = format!("-Djava.io.tmpdir={}", temp.display());
     Ok(["-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", &temp]
         .map(OsString::from)
         .to_vec())

@@ -24,6 +24,7 @@ mod kafka_probe;
 mod launch;
 mod marker;
 mod maven;
+mod maven_transfer;
 mod password;
 mod port_owner;
 mod ports;

@@ -1,7 +1,8 @@
 //! How a process that we started is recognised later, without pid files: by a variable in its environment.
 //!
-//! `MILLRACE_STACK=<canonical data folder>#<name>` is set on every child but Postgres, which overwrites that memory
-//! (`postgres_process` has its own way). A pid file would lie after a crash; an environment dies with its process.
+//! `MILLRACE_STACK=<canonical folder>#<name>` is set on every child; the folder is the stack's data folder, or the cache
+//! for Maven. Postgres overwrites that memory, so `postgres_process` has its own way. A pid file would lie after a
+//! crash; an environment dies with its process.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +14,14 @@ pub(crate) const VARIABLE: &str = "MILLRACE_STACK";
 /// Whose a process is, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
-    pub data_dir: PathBuf,
+    pub folder: PathBuf,
     pub name: String,
 }
 
 impl Marker {
-    /// The variable's value. `data_dir` is UTF-8, checked by `folders::check_name`.
-    pub(crate) fn value(data_dir: &Path, name: &str) -> String {
-        format!("{}#{name}", data_dir.display())
+    /// The variable's value. `folder` is UTF-8, checked by `folders::check_name`.
+    pub(crate) fn value(folder: &Path, name: &str) -> String {
+        format!("{}#{name}", folder.display())
     }
 
     /// The marker of a running process. None without one, and for processes of other users (unless we are root).
@@ -32,22 +33,27 @@ impl Marker {
     fn parse(environ: &[u8]) -> Option<Self> {
         let values = environ.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
         let value = values.filter_map(|text| text.strip_prefix(VARIABLE)?.strip_prefix('=')).next()?;
-        let (data_dir, name) = value.rsplit_once('#')?;
-        Some(Self { data_dir: PathBuf::from(data_dir), name: name.to_owned() })
+        let (folder, name) = value.rsplit_once('#')?;
+        Some(Self { folder: PathBuf::from(folder), name: name.to_owned() })
     }
 }
 
-/// All living processes that carry a marker of this data folder, with the names they were started under.
-pub(crate) fn find(data_dir: &Path) -> Vec<(String, Process)> {
-    let mut found: Vec<(String, Process)> = all_pids().into_iter().filter_map(|pid| find_one(data_dir, pid)).collect();
+/// All living processes that were started under a marker of this folder, with their names.
+pub(crate) fn find(folder: &Path) -> Vec<(String, Process)> {
+    let mut found = carriers(folder);
+    found.retain(|(_, process)| leads_its_group(process.pid));
     found.sort_by_key(|(_, process)| process.pid);
     found
 }
 
-fn find_one(data_dir: &Path, pid: u32) -> Option<(String, Process)> {
-    let process = Process::with_pid(pid)?;
-    let marker = Marker::of(pid).filter(|marker| marker.data_dir == data_dir)?;
-    leads_its_group(pid).then_some((marker.name, process))
+/// All living processes that carry a marker of this folder: also the children of those that were started under it.
+pub(crate) fn carriers(folder: &Path) -> Vec<(String, Process)> {
+    let carrier = |pid: u32| {
+        let process = Process::with_pid(pid)?;
+        let marker = Marker::of(pid).filter(|marker| marker.folder == folder)?;
+        Some((marker.name, process))
+    };
+    all_pids().into_iter().filter_map(carrier).collect()
 }
 
 #[cfg(test)]
@@ -58,7 +64,7 @@ mod tests {
     fn a_marker_is_read_back_from_an_environment() {
         let environ = format!("PATH=/bin\0{VARIABLE}={}\0HOME=/\0", Marker::value(Path::new("/data/#1"), "relay"));
         let marker = Marker::parse(environ.as_bytes()).unwrap();
-        assert_eq!(marker, Marker { data_dir: "/data/#1".into(), name: "relay".into() });
+        assert_eq!(marker, Marker { folder: "/data/#1".into(), name: "relay".into() });
     }
 
     #[test]

@@ -1,20 +1,32 @@
 //! Runs Maven once: all artifacts of `servers.pom.xml` into one folder, with the user's own settings and repository.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 use crate::artifacts::Artifact;
 use crate::error::{Result, StackError};
+use crate::marker::{self, Marker};
+use crate::maven_transfer::{Pieces, Transfer};
 use crate::progress::Progress;
 use crate::tail;
 
 const POM: &str = include_str!("../servers.pom.xml");
+const NAME: &str = "maven";
+/// In full, so that Maven need not ask any repository what `dependency:` means.
+const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:2.10";
+
+/// Ends a Maven that outlived its starter, which would go on to fill a folder that nobody wants any more. To be called
+/// under the cache folder's lock, when no fetch is under way.
+pub(crate) fn end_orphans(cache_dir: &Path) -> Result<()> {
+    let carriers = marker::carriers(cache_dir).into_iter();
+    carriers.filter(|(name, _)| name == NAME).try_for_each(|(_, process)| process.signal(Signal::KILL))
+}
 
 /// What one run needs to know.
 pub(crate) struct Run<'a> {
@@ -41,14 +53,16 @@ impl Run<'_> {
 
     fn spawn(&self, pom: &Path, log: &File) -> Result<Child> {
         let stderr = log.try_clone().map_err(StackError::path("opening", &self.log))?;
-        // Not in batch mode: that would silence the `Progress` lines.
+        // Not in batch mode: that would silence the `Progress` lines. `--update-snapshots` is Maven's name for trying
+        // again what a broken network or mirror once failed to give.
         Command::new("mvn")
-            .arg("-Dstyle.color=never")
+            .args(["-Dstyle.color=never", "--update-snapshots"])
             .arg("-f")
             .arg(pom)
             .arg(format!("-Dmillrace.staging={}", self.target.display()))
-            .args(["dependency:copy", "dependency:copy-dependencies"])
+            .args(["copy", "copy-dependencies"].map(|goal| format!("{PLUGIN}:{goal}")))
             .current_dir(self.target)
+            .env(marker::VARIABLE, Marker::value(self.cache_dir, NAME))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -78,132 +92,37 @@ impl Run<'_> {
     }
 
     fn failure(&self) -> StackError {
-        let said = tail::read(&self.log, 0, 400);
-        let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("[ERROR] ")).take(3).collect();
+        let said = tail::read(&self.log, 0, usize::MAX);
+        let errors: Vec<&str> = said.lines().filter_map(essential).take(3).collect();
         let lines = if errors.is_empty() { tail::read(&self.log, 0, 10) } else { errors.join("\n") };
         StackError::Fetch { lines, log: self.log.clone() }
     }
 }
 
-/// Cuts a stream of output at line ends and at the carriage returns by which a terminal's line is overwritten.
-#[derive(Default)]
-struct Pieces {
-    open: Vec<u8>,
-}
-
-impl Pieces {
-    fn add(&mut self, block: &[u8]) -> Vec<String> {
-        let mut whole = Vec::new();
-        for byte in block {
-            if !matches!(byte, b'\r' | b'\n') {
-                self.open.push(*byte);
-                continue;
-            }
-            let piece = String::from_utf8_lossy(&std::mem::take(&mut self.open)).trim_end().to_owned();
-            if !piece.is_empty() {
-                whole.push(piece);
-            }
-        }
-        whole
-    }
-}
-
-/// Follows Maven's transfer messages. Artifacts that Maven has already cost no transfer and count when all is done.
-struct Transfer<'a> {
-    sizes: HashMap<&'a str, u64>,
-    total: u64,
-    finished: u64,
-    under_way: u64,
-    shown: u64,
-}
-
-impl<'a> Transfer<'a> {
-    fn of(artifacts: &'a [Artifact]) -> Self {
-        let sizes: HashMap<&str, u64> = artifacts.iter().map(|a| (a.name.as_str(), a.bytes)).collect();
-        let total = sizes.values().sum();
-        Self { sizes, total, finished: 0, under_way: 0, shown: 0 }
-    }
-
-    /// Takes one piece of output. True for those that are only there to be overwritten on a terminal.
-    fn hears(&mut self, text: &str) -> bool {
-        if let Some(amounts) = text.strip_prefix("Progress (") {
-            self.under_way = bytes_under_way(amounts);
-            return true;
-        }
-        if let Some(file) = text.strip_prefix("Downloaded from ").and_then(downloaded_file) {
-            self.finished += self.sizes.remove(file).unwrap_or(0);
-            self.under_way = 0;
-        }
-        false
-    }
-
-    /// Never goes back, and stays below the total, which is reported once all checksums are known to be right.
-    fn done(&mut self) -> u64 {
-        let now = (self.finished + self.under_way).min(self.total.saturating_sub(1));
-        self.shown = self.shown.max(now);
-        self.shown
-    }
-}
-
-/// `central: https://…/a-1.jar (15 MB at 18 MB/s)` → `a-1.jar`
-fn downloaded_file(text: &str) -> Option<&str> {
-    text.rsplit_once(" (")?.0.rsplit_once('/').map(|(_, file)| file)
-}
-
-/// `2): 4.1/15 MB | 96 kB`, or since Maven 3.9 `2): a.jar (4.1/15 MB)` → the sum of the first numbers, in bytes.
-fn bytes_under_way(amounts: &str) -> u64 {
-    let Some((_, parts)) = amounts.split_once("): ") else { return 0 };
-    parts.split(" | ").filter_map(amount).sum()
-}
-
-fn amount(part: &str) -> Option<u64> {
-    let part = part.trim().trim_end_matches(')');
-    let (numbers, unit) = part.rsplit_once(' ')?;
-    let numbers = numbers.rsplit_once('(').map_or(numbers, |(_, inner)| inner);
-    let done: f64 = numbers.split('/').next()?.parse().ok()?;
-    let scale = match unit {
-        "B" => 1.0,
-        "kB" => 1e3,
-        "MB" => 1e6,
-        "GB" => 1e9,
-        _ => return None,
-    };
-    Some((done * scale).round() as u64)
+/// An error of Maven's without its advice on how to get more output.
+fn essential(line: &str) -> Option<&str> {
+    const ADVICE: [&str; 4] = ["To see the full stack trace", "Re-run Maven", "For more information", "[Help"];
+    let error = line.strip_prefix("[ERROR] ")?.trim();
+    (!error.is_empty() && !ADVICE.iter().any(|start| error.starts_with(start))).then_some(error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::Server;
 
-    fn artifact(name: &str, bytes: u64) -> Artifact {
-        Artifact { server: Server::Kafka, name: name.into(), bytes, sha256: String::new() }
+    #[test]
+    fn an_error_is_told_from_advice() {
+        assert_eq!(essential("[ERROR] Unknown host x -> [Help 1]"), Some("Unknown host x -> [Help 1]"));
+        for line in ["[INFO] x", "[ERROR] ", "[ERROR] [Help 1] http://x", "[ERROR] Re-run Maven using the -X switch"] {
+            assert_eq!(essential(line), None, "{line}");
+        }
     }
 
     #[test]
-    fn the_transfer_follows_maven_and_never_goes_back() {
-        let artifacts = [artifact("a-1.jar", 15_000_000), artifact("b.jar", 1000)];
-        let mut transfer = Transfer::of(&artifacts);
-        assert!(transfer.hears("Progress (1): 4.1/15 MB"));
-        assert_eq!(transfer.done(), 4_100_000);
-        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a.pom (1 kB at 2 kB/s)"));
-        assert_eq!(transfer.done(), 4_100_000);
-        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a-1.jar (15 MB at 18 MB/s)"));
-        assert_eq!(transfer.done(), 15_000_000);
-    }
-
-    #[test]
-    fn output_is_cut_at_both_kinds_of_ends_wherever_a_block_ends() {
-        let mut pieces = Pieces::default();
-        assert_eq!(pieces.add(b"Progress (1): 1/2 kB\rProgr"), ["Progress (1): 1/2 kB"]);
-        assert_eq!(pieces.add(b"ess (1): 2/2 kB\r      \r\n[INFO] a\n"), ["Progress (1): 2/2 kB", "[INFO] a"]);
-    }
-
-    #[test]
-    fn both_notations_of_maven_are_understood() {
-        assert_eq!(bytes_under_way("2): 4.1/15 MB | 96/208 kB"), 4_196_000);
-        assert_eq!(bytes_under_way("1): a-1.jar (4.1/15 MB)"), 4_100_000);
-        assert_eq!(bytes_under_way("1): 15 MB"), 15_000_000);
-        assert_eq!(bytes_under_way("1): nonsense"), 0);
+    fn the_goals_name_the_plugin_that_the_pom_configures() {
+        let version = PLUGIN.rsplit_once(':').unwrap().1;
+        assert!(
+            POM.contains(&format!("<artifactId>maven-dependency-plugin</artifactId>\n        <version>{version}<"))
+        );
     }
 }

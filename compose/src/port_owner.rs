@@ -62,7 +62,7 @@ fn socket_inode(link: &Path) -> Option<u64> {
 
 fn name_of(pid: u32) -> String {
     match Marker::of(pid) {
-        Some(marker) => format!("{} of the stack in {}", marker.name, marker.data_dir.display()),
+        Some(marker) => format!("{} of the stack in {}", marker.name, marker.folder.display()),
         None => std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned(),
     }
 }

@@ -31,7 +31,7 @@ impl Registry<'_> {
     /// Starts the server; Postgres must be ready, since the registry makes its tables at once.
     pub(crate) fn start(&self) -> Result<Launched> {
         let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
-        args.extend(java_options(self.data_dir)?);
+        args.extend(java_options(self.data_dir, NAME)?);
         args.extend(["-jar".into(), find_jar(self.programs)?.into_os_string()]);
         let environment = Environment::Only(self.settings());
         Launch { name: NAME, program: self.java, args, environment, user: None }.start(self.data_dir)

@@ -7,6 +7,8 @@ use crate::postgres_process;
 use crate::process::Process;
 use crate::{kafka, registry};
 
+const SERVERS: [&str; 3] = [postgres::NAME, kafka::NAME, registry::NAME];
+
 /// A process of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningProcess {
@@ -48,6 +50,10 @@ impl Running {
         self.named(name).first().copied()
     }
 
+    pub(crate) fn servers_missing(&self) -> bool {
+        SERVERS.iter().any(|server| self.server(server).is_none())
+    }
+
     /// Everything but the servers.
     pub(crate) fn services(&self) -> Vec<(String, Process)> {
         self.processes.iter().filter(|(name, _)| !is_server(name)).cloned().collect()
@@ -61,5 +67,5 @@ impl Running {
 
 /// True for the names that services may not have.
 pub(crate) fn is_server(name: &str) -> bool {
-    [postgres::NAME, kafka::NAME, registry::NAME].contains(&name)
+    SERVERS.contains(&name)
 }

@@ -160,7 +160,7 @@ impl Stack {
         stop_all(&data_dir, progress).await
     }
 
-    /// Deletes the stack's folder with all its data.
+    /// Deletes the stack with all its data, and its folder if nothing else is in there.
     ///
     /// # Errors
     /// [`StackError::StillRunning`], or [`StackError::NoStack`] if the folder isn't a stack's (any more).
@@ -174,7 +174,7 @@ impl Stack {
         if StackFile::read(&self.data_dir.stack_file())?.is_none() {
             return Err(StackError::NoStack { data_dir });
         }
-        std::fs::remove_dir_all(&data_dir).map_err(StackError::path("deleting", &data_dir))
+        self.data_dir.delete()
     }
 
     pub(crate) async fn lock(&self, progress: &dyn Progress) -> Result<FolderLock> {

@@ -56,7 +56,9 @@ impl<'a> Up<'a> {
             folders::check_open_to(user, data_dir.path())?;
             folders::check_open_to(user, servers.cache_dir())?;
         }
-        check_space(data_dir, &servers)?;
+        if running.servers_missing() {
+            check_space(data_dir, &servers)?;
+        }
         let runs = |name: &str| running.server(name).is_some();
         let java = if runs(kafka::NAME) && runs(registry::NAME) { PathBuf::new() } else { java::find().await? };
         let ports = ports::choose(asked, remembered.map(|file| file.ports), runs)?;
@@ -67,7 +69,7 @@ impl<'a> Up<'a> {
     pub(crate) async fn bring(&self) -> Result<()> {
         let file = StackFile::new(self.ports, self.servers.cache_dir().to_owned());
         file.write(&self.data_dir.stack_file())?;
-        if self.something_must_start() && !self.servers.are_here() {
+        if self.running.servers_missing() {
             self.servers.fetch(self.progress).await?;
         }
         let password = Password::of(self.data_dir, self.user.as_ref())?;
@@ -77,10 +79,6 @@ impl<'a> Up<'a> {
         };
         tokio::try_join!(registry_after_postgres, self.kafka())?;
         Ok(())
-    }
-
-    fn something_must_start(&self) -> bool {
-        Server::ALL.iter().any(|server| self.running.server(server.name()).is_none())
     }
 
     async fn postgres(&self, password: &Password) -> Result<()> {
