@@ -1,2 +1,58 @@
-//! placeholder
-fn main() {}
+//! `millrace`: the one binary. Reads the command line and puts the pieces together.
+
+mod audit;
+mod bank;
+mod cli;
+mod dead_letters;
+mod demo;
+mod exit;
+mod kafka_state;
+mod migrate;
+mod outcome;
+mod output;
+mod producing;
+mod schemas;
+mod search;
+mod send;
+mod services;
+mod stack;
+mod stream;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::failure(&error.into()),
+    };
+    let result = runtime.block_on(run(cli));
+    // librdkafka's threads may still be leaving their groups: they are not waited for
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| exit::failure(&error))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { settings, output, command } = cli;
+    match command {
+        Command::Up(arguments) => stack::up(&settings, &arguments, output).await,
+        Command::Down(arguments) => stack::down(&arguments).await,
+        Command::Env(arguments) => stack::env(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments, output).await,
+        Command::Writer(arguments) => services::writer(&settings, arguments).await,
+        Command::Relay(arguments) => services::relay(&settings, arguments).await,
+        Command::Projector { name, service } => services::projector(&settings, &name, service).await,
+        Command::Migrate => migrate::run(&settings.load()?).await,
+        Command::Schemas { action } => schemas::run(&settings.load()?, action, output).await,
+        Command::Send(arguments) => send::run(&settings.load()?, &arguments, output).await,
+        Command::Outcome { id } => outcome::run(&settings.load()?, &id, output).await,
+        Command::Stream { action } => stream::run(&settings.load()?, action, output).await,
+        Command::Search { query, limit } => search::run(&settings.load()?, &query, limit, output).await,
+        Command::DeadLetters { action } => dead_letters::run(&settings.load()?, action, output).await,
+        Command::Audit(arguments) => audit::run(&settings.load()?, &arguments, output).await,
+    }
+}

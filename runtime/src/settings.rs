@@ -137,6 +137,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The same settings with these servers, whatever the environment says.
+    #[must_use]
+    pub fn with_servers(self, postgres_url: &str, kafka_bootstrap: &str, registry_url: &str) -> Self {
+        Self {
+            postgres_url: Some(postgres_url.into()),
+            kafka_bootstrap: Some(kafka_bootstrap.to_owned()),
+            registry_url: Some(registry_url.into()),
+            ..self
+        }
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let out_of_range = |what: &str| Err(SettingsError::OutOfRange(what.to_owned()));
         match self {

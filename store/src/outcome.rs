@@ -21,6 +21,17 @@ impl Log {
     }
 }
 
+impl Log {
+    /// How many commands came to each outcome. Reads the whole inbox.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn outcome_counts(&self, client: &impl GenericClient) -> Result<BTreeMap<String, i64>, StoreError> {
+        let rows = client.query(include_str!("sql/outcome_counts.sql"), &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+}
+
 /// Reads the columns that `append.sql` and `outcome.sql` share.
 pub(crate) fn outcome_from_row(log: &LogName, command_id: &str, row: &Row) -> Result<Outcome, StoreError> {
     let outcome: &str = row.try_get("outcome")?;

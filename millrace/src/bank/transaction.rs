@@ -128,8 +128,7 @@ impl Operation {
 }
 
 fn columns(line: usize, text: &str) -> Result<[Field<'_>; 10], ParseError> {
-    let fields: Vec<Field<'_>> =
-        text.split(';').zip(COLUMNS).map(|(raw, name)| Field { line, name, raw }).collect();
+    let fields: Vec<Field<'_>> = text.split(';').zip(COLUMNS).map(|(raw, name)| Field { line, name, raw }).collect();
     match <[Field<'_>; 10]>::try_from(fields) {
         Ok(fields) if text.matches(';').count() + 1 == COLUMNS.len() => Ok(fields),
         _ => Err(Field { line, name: "line", raw: text }.error("10 columns separated by semicolons")),

@@ -3,9 +3,11 @@
 mod config;
 mod inbox;
 mod outbox;
+mod partition_reader;
 mod topics;
 
 pub use config::{client_config, consumer_config, producer_config};
 pub use inbox::{Inbox, Offsets, Record};
 pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
+pub use partition_reader::PartitionReader;
 pub use topics::{TopicError, TopicSpec, create_topics};

@@ -182,8 +182,7 @@ impl Outbox {
     }
 
     async fn enqueue(&self, record: Outgoing<'_>, batch: &Arc<Batch>) -> Result<(), DeliveryError> {
-        let mut message =
-            BaseRecord::with_opaque_to(record.topic, batch.clone()).headers(record.headers);
+        let mut message = BaseRecord::with_opaque_to(record.topic, batch.clone()).headers(record.headers);
         message.key = record.key;
         message.payload = record.value;
         message.partition = record.partition;

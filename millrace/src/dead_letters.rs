@@ -1,0 +1,121 @@
+//! `millrace dead-letters list`
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use millrace_runtime::Settings;
+use millrace_runtime::kafka::{PartitionReader, client_config};
+use millrace_schemas::headers::{
+    CE_ID, DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_OFFSET, DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TOPIC,
+};
+use millrace_schemas::{LogName, Outcome, OutcomeKind};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{ClientConfig, Message};
+use serde::Serialize;
+
+use crate::cli::DeadLettersAction;
+use crate::output::Output;
+
+/// A dead letter, without its value.
+#[derive(Debug, Serialize)]
+pub struct DeadLetter {
+    /// The command id, if it had one.
+    pub command_id: Option<String>,
+    /// Stable code of why it could not be read.
+    pub code: String,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Where it came from.
+    pub original_topic: String,
+    /// Its partition there.
+    pub original_partition: i32,
+    /// Its offset there.
+    pub original_offset: i64,
+    /// Size of its value, in bytes.
+    pub bytes: usize,
+    /// When it was put aside, milliseconds since 1970.
+    pub refused_at_ms: i64,
+}
+
+/// The command.
+pub async fn run(settings: &Settings, action: DeadLettersAction, output: Output) -> anyhow::Result<ExitCode> {
+    let DeadLettersAction::List = action;
+    let letters = read(settings).await?;
+    output.print(&letters, |letters| text(letters))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every dead letter that the topic holds now, in the order in which they were put aside.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub async fn read(settings: &Settings) -> anyhow::Result<Vec<DeadLetter>> {
+    let config = client_config(settings)?;
+    let topic = settings.log.parse::<LogName>()?.dead_letters_topic();
+    let partitions = i32::try_from(settings.partitions)?;
+    let read = tokio::task::spawn_blocking(move || read_topic(&config, &topic, partitions));
+    read.await?
+}
+
+fn read_topic(config: &ClientConfig, topic: &str, partitions: i32) -> anyhow::Result<Vec<DeadLetter>> {
+    let mut letters = Vec::new();
+    for partition in 0..partitions {
+        let mut reader = PartitionReader::open(config, topic, partition, None)?;
+        while let Some(letter) = reader.next(|message| DeadLetter::from(message))? {
+            letters.push(letter);
+        }
+    }
+    letters.sort_by_key(|letter| letter.refused_at_ms);
+    Ok(letters)
+}
+
+impl From<&BorrowedMessage<'_>> for DeadLetter {
+    fn from(message: &BorrowedMessage<'_>) -> Self {
+        let header = |name: &str| {
+            let headers = message.headers()?;
+            headers.iter().filter(|header| header.key == name).last()?.value
+        };
+        let text = |name| header(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        let partition = header(DLT_ORIGINAL_PARTITION).and_then(|bytes| Some(i32::from_be_bytes(bytes.try_into().ok()?)));
+        let offset = header(DLT_ORIGINAL_OFFSET).and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+        Self {
+            command_id: text(CE_ID),
+            code: text(DLT_EXCEPTION_FQCN).unwrap_or_default(),
+            reason: text(DLT_EXCEPTION_MESSAGE).unwrap_or_default(),
+            original_topic: text(DLT_ORIGINAL_TOPIC).unwrap_or_default(),
+            original_partition: partition.unwrap_or(-1),
+            original_offset: offset.unwrap_or(-1),
+            bytes: message.payload_len(),
+            refused_at_ms: message.timestamp().to_millis().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<DeadLetter> for Outcome {
+    fn from(letter: DeadLetter) -> Self {
+        Self {
+            command_id: letter.command_id.unwrap_or_default(),
+            command_type: String::new(),
+            outcome: OutcomeKind::DeadLettered,
+            code: Some(letter.code),
+            message: Some(letter.reason),
+            token: None,
+            streams: Vec::new(),
+            recorded_at: letter.refused_at_ms.saturating_mul(1000),
+        }
+    }
+}
+
+fn text(letters: &[DeadLetter]) -> String {
+    if letters.is_empty() {
+        return "no dead letters".to_owned();
+    }
+    letters.iter().fold(String::new(), |mut text, letter| {
+        let at = Timestamp::from_millisecond(letter.refused_at_ms).unwrap_or_default();
+        let id = letter.command_id.as_deref().unwrap_or("(no id)");
+        let (topic, partition, offset) = (&letter.original_topic, letter.original_partition, letter.original_offset);
+        let _ = writeln!(text, "{at}  {topic}/{partition} offset {offset}  {id}  {}: {}", letter.code, letter.reason);
+        text
+    })
+}

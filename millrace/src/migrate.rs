@@ -1,0 +1,49 @@
+//! `millrace migrate`: tables and topics as this version needs them.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use millrace_runtime::kafka::{TopicSpec, client_config, create_topics};
+use millrace_runtime::{Settings, postgres};
+use millrace_schemas::LogName;
+use tokio_postgres::NoTls;
+
+/// The command.
+pub async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    migrate(settings).await?;
+    println!("log {}, its topics and the read models are up to date", settings.log);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Creates or updates the log's tables, the read models' tables and the log's topics.
+///
+/// # Errors
+/// When a server refuses or does not answer.
+pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let log: LogName = settings.log.parse()?;
+    let config = postgres::config(settings.postgres_url()?)?;
+    let (mut client, connection) = config.connect(NoTls).await.context("Postgres does not answer")?;
+    let connection = tokio::spawn(connection);
+    millrace_store::migrate(&mut client, &log, settings.partitions).await?;
+    millrace_projectors::migrate(&mut client).await?;
+    drop(client);
+    connection.await?.context("the connection to Postgres broke")?;
+    create_topics(&client_config(settings)?, &topics(settings, &log)).await?;
+    Ok(())
+}
+
+/// The log's topics. Events are kept until somebody decides otherwise; a dead letter is a whole command and more.
+fn topics(settings: &Settings, log: &LogName) -> Vec<TopicSpec> {
+    let topic = |name: String, settings_of_topic: Vec<(&'static str, &'static str)>| TopicSpec {
+        name,
+        partitions: settings.partitions,
+        replication_factor: settings.replication_factor,
+        settings: settings_of_topic,
+    };
+    vec![
+        topic(log.commands_topic(), vec![]),
+        topic(log.events_topic(), vec![("retention.ms", "-1"), ("cleanup.policy", "delete")]),
+        topic(log.outcomes_topic(), vec![]),
+        topic(log.dead_letters_topic(), vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")]),
+    ]
+}

@@ -1,0 +1,49 @@
+//! The services, each in a process of its own.
+
+use std::process::ExitCode;
+
+use millrace_runtime::{Health, Overrides, Settings, Shutdown, init_telemetry, on_signal, serve};
+use millrace_writer::Ledger;
+
+use crate::cli::{ServiceArguments, SettingsArguments};
+
+/// `millrace writer`
+pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
+    let (settings, health, shutdown) = begin(settings, arguments).await?;
+    millrace_writer::run::<Ledger>(&settings, health, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `millrace relay`
+pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
+    let (settings, health, shutdown) = begin(settings, arguments).await?;
+    millrace_relay::run(&settings, health, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `millrace projector NAME`
+pub async fn projector(
+    settings: &SettingsArguments,
+    name: &str,
+    arguments: ServiceArguments,
+) -> anyhow::Result<ExitCode> {
+    let (settings, health, shutdown) = begin(settings, arguments).await?;
+    millrace_projectors::run(name, &settings, health, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn begin(
+    settings: &SettingsArguments,
+    arguments: ServiceArguments,
+) -> anyhow::Result<(Settings, Health, Shutdown)> {
+    let settings = settings.load_with(Overrides::from(arguments))?;
+    init_telemetry(settings.log_format);
+    let shutdown = on_signal()?;
+    let health = Health::default();
+    if let Some(address) = settings.http_address {
+        let bound = serve(address, health.clone(), shutdown.clone()).await;
+        let bound = bound.map_err(|error| anyhow::anyhow!("http_address {address} can't be had: {error}"))?;
+        tracing::info!(address = %bound, "serving /metrics, /livez, /readyz");
+    }
+    Ok((settings, health, shutdown))
+}

@@ -1,0 +1,119 @@
+//! `millrace up`, `down`, `env`: the local stack.
+
+mod service_ports;
+mod services;
+
+use std::process::ExitCode;
+
+use millrace_compose::{Console, Ports, Stack, StackOptions, default_cache_dir, default_data_dir};
+use millrace_runtime::Settings;
+use millrace_schemas::{Contract, Registry};
+use serde::Serialize;
+
+use crate::cli::{FolderArguments, SettingsArguments, StackArguments, UpArguments};
+use crate::migrate::migrate;
+use crate::output::Output;
+
+pub use services::{RunningService, start_services};
+
+/// What `up` prints.
+#[derive(Serialize)]
+struct Up {
+    postgres: String,
+    kafka: String,
+    registry: String,
+    services: Vec<RunningService>,
+    data_dir: String,
+}
+
+/// `millrace up`
+pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let options = options(&arguments.folders);
+    let progress = Console::new();
+    let stack = Stack::up(&options, &progress).await?;
+    let services = if arguments.servers_only {
+        Vec::new()
+    } else {
+        let settings = at(&stack, settings.load()?);
+        prepare(&settings).await?;
+        start_services(&stack, &settings, arguments.folders.ports.http_port, &progress).await?
+    };
+    let addresses = stack.addresses();
+    let up = Up {
+        postgres: addresses.postgres_url_shown.clone(),
+        kafka: addresses.kafka_bootstrap.clone(),
+        registry: addresses.registry_url.clone(),
+        services,
+        data_dir: stack.data_dir().display().to_string(),
+    };
+    output.print(&up, |up| text(up, arguments.folders.stack.data_dir.is_some()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `millrace down`
+pub async fn down(arguments: &StackArguments) -> anyhow::Result<ExitCode> {
+    let data_dir = arguments.data_dir.clone().unwrap_or_else(default_data_dir);
+    let stopped = Stack::down_in(&data_dir, &Console::new()).await?;
+    if stopped.is_empty() {
+        println!("nothing of {} was running", data_dir.display());
+    }
+    for process in stopped {
+        let how = if process.forced { " (by force)" } else { "" };
+        println!("stopped {} (pid {}){how}", process.name, process.pid);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `millrace env`
+pub fn env(arguments: &StackArguments) -> anyhow::Result<ExitCode> {
+    let stack = Stack::open(&arguments.data_dir.clone().unwrap_or_else(default_data_dir))?;
+    let addresses = stack.addresses();
+    println!("export MILLRACE_POSTGRES_URL='{}'", addresses.postgres_url);
+    println!("export MILLRACE_KAFKA_BOOTSTRAP='{}'", addresses.kafka_bootstrap);
+    println!("export MILLRACE_REGISTRY_URL='{}'", addresses.registry_url);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folders and ports that the arguments ask for.
+pub fn options(arguments: &FolderArguments) -> StackOptions {
+    StackOptions {
+        data_dir: arguments.stack.data_dir.clone().unwrap_or_else(default_data_dir),
+        cache_dir: arguments.cache_dir.clone().unwrap_or_else(default_cache_dir),
+        ports: Ports {
+            postgres: arguments.ports.postgres_port,
+            kafka: arguments.ports.kafka_port,
+            kafka_controller: arguments.ports.kafka_controller_port,
+            registry: arguments.ports.registry_port,
+        },
+    }
+}
+
+/// The settings, with the stack's servers.
+pub fn at(stack: &Stack, settings: Settings) -> Settings {
+    let addresses = stack.addresses();
+    settings.with_servers(&addresses.postgres_url, &addresses.kafka_bootstrap, &addresses.registry_url)
+}
+
+/// Tables, topics and schemas.
+///
+/// # Errors
+/// When a server refuses or does not answer.
+pub async fn prepare(settings: &Settings) -> anyhow::Result<()> {
+    migrate(settings).await?;
+    let registry = Registry::new(settings.registry_url()?)?;
+    registry.register(&settings.log.parse()?, Contract::ledger()).await?;
+    Ok(())
+}
+
+fn text(up: &Up, folder_was_given: bool) -> String {
+    let mut lines = vec![
+        format!("postgres   {}", up.postgres),
+        format!("kafka      {}", up.kafka),
+        format!("registry   {}", up.registry),
+    ];
+    let services = up.services.iter();
+    lines.extend(services.map(|service| format!("{:<10} http://127.0.0.1:{}/metrics", service.name, service.http_port)));
+    let folder = if folder_was_given { format!(" --data-dir {}", up.data_dir) } else { String::new() };
+    lines.push(format!("\nfor your shell: eval \"$(millrace env{folder})\"; to stop: millrace down{folder}"));
+    lines.join("\n")
+}

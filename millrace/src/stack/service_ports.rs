@@ -1,0 +1,71 @@
+//! The ports on which the stack's services tell metrics and health.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use millrace_compose::Stack;
+
+use crate::exit::Usage;
+
+/// The first port, unless another is asked for.
+const FIRST: u16 = 29464;
+
+/// Port by service; kept in the stack's folder.
+pub type ServicePorts = BTreeMap<String, u16>;
+
+/// The ports of the stack's services: those asked for, else those it had, else the default ones. With `Some(0)`, any
+/// free ones.
+///
+/// # Errors
+/// When another range is asked for than running services have, or the file can't be read or written.
+pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
+    let path = file(stack);
+    let known: Option<ServicePorts> = match std::fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display()))?),
+        Err(_) => None,
+    };
+    let ports = match (asked, known) {
+        (None | Some(0), Some(known)) => return Ok(known),
+        (None, None) => in_a_row(names, FIRST),
+        (Some(0), None) => any_free(names)?,
+        (Some(first), Some(known)) => {
+            let ports = in_a_row(names, first);
+            let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
+            if running && ports != known {
+                let text = "the services run on other ports: run `millrace down` first, or leave --http-port out";
+                return Err(Usage(text.to_owned()).into());
+            }
+            ports
+        }
+        (Some(first), None) => in_a_row(names, first),
+    };
+    std::fs::write(&path, serde_json::to_vec(&ports)?).with_context(|| format!("{} can't be written", path.display()))?;
+    Ok(ports)
+}
+
+/// Checks that nobody else has the port.
+///
+/// # Errors
+/// When somebody has it.
+pub fn check_free(name: &str, port: u16) -> anyhow::Result<()> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|error| {
+        let text = format!("port {port} for {name}'s metrics can't be had ({error}): choose others with --http-port");
+        Usage(text).into()
+    })
+}
+
+fn file(stack: &Stack) -> PathBuf {
+    stack.data_dir().join("services.json")
+}
+
+fn in_a_row(names: &[&str], first: u16) -> ServicePorts {
+    names.iter().zip(first..).map(|(name, port)| ((*name).to_owned(), port)).collect()
+}
+
+fn any_free(names: &[&str]) -> anyhow::Result<ServicePorts> {
+    let listeners = names.iter().map(|name| Ok((*name, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?)));
+    let listeners: Vec<_> = listeners.collect::<std::io::Result<_>>()?;
+    listeners.iter().map(|(name, listener)| Ok(((*name).to_owned(), listener.local_addr()?.port()))).collect()
+}

@@ -1,0 +1,117 @@
+//! Starting the stack's services, and waiting until each is ready.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use millrace_compose::{Progress, ServiceStart, Stack};
+use millrace_runtime::Settings;
+use serde::Serialize;
+
+use super::service_ports::{check_free, service_ports};
+
+/// The services of a stack: name, and the arguments that start it.
+const SERVICES: &[(&str, &[&str])] = &[
+    ("writer", &["writer"]),
+    ("relay", &["relay"]),
+    ("reporting", &["projector", "reporting"]),
+    ("search", &["projector", "search"]),
+];
+
+/// How long a service may take until it is ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is asked.
+const LOOK: Duration = Duration::from_millis(50);
+/// How much of a dead service's log is shown.
+const TAIL_LINES: usize = 20;
+
+/// A service that runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunningService {
+    /// Its name.
+    pub name: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it serves metrics and health, on 127.0.0.1.
+    pub http_port: u16,
+}
+
+/// Starts those of the stack's services that do not run, and waits until all are ready.
+///
+/// # Errors
+/// When a port is taken, or a service ends or does not get ready; shows the end of its log.
+pub async fn start_services(
+    stack: &Stack,
+    settings: &Settings,
+    http_port: Option<u16>,
+    progress: &dyn Progress,
+) -> anyhow::Result<Vec<RunningService>> {
+    let names: Vec<&str> = SERVICES.iter().map(|(name, _)| *name).collect();
+    let ports = service_ports(stack, &names, http_port)?;
+    let mut started = Vec::new();
+    for (name, arguments) in SERVICES {
+        let port = *ports.get(*name).with_context(|| format!("services.json has no port for {name}"))?;
+        let pid = start(stack, settings, name, arguments, port).await?;
+        started.push(RunningService { name: (*name).to_owned(), pid, http_port: port });
+    }
+    for service in &started {
+        wait_until_ready(stack, service).await?;
+        progress.line(&format!("{}: ready", service.name));
+    }
+    Ok(started)
+}
+
+async fn start(
+    stack: &Stack,
+    settings: &Settings,
+    name: &str,
+    arguments: &[&str],
+    port: u16,
+) -> anyhow::Result<u32> {
+    if !stack.running().iter().any(|process| process.name == name) {
+        check_free(name, port)?;
+    }
+    let program = std::env::current_exe().context("the millrace program can't be found")?;
+    let address = format!("127.0.0.1:{port}");
+    let flags = ["--log", &settings.log, "--http-address", &address];
+    let arguments: Vec<String> = arguments.iter().chain(&flags).map(ToString::to_string).collect();
+    let addresses = stack.addresses();
+    let environment = [
+        ("MILLRACE_POSTGRES_URL", &addresses.postgres_url),
+        ("MILLRACE_KAFKA_BOOTSTRAP", &addresses.kafka_bootstrap),
+        ("MILLRACE_REGISTRY_URL", &addresses.registry_url),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.clone()));
+    match stack.start_service(name, &program, &arguments, &environment).await? {
+        ServiceStart::Started { pid } | ServiceStart::AlreadyRunning { pid } => Ok(pid),
+    }
+}
+
+async fn wait_until_ready(stack: &Stack, service: &RunningService) -> anyhow::Result<()> {
+    let url = format!("http://127.0.0.1:{}/readyz", service.http_port);
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let answer = client.get(&url).send().await;
+        if answer.is_ok_and(|response| response.status().is_success()) {
+            return Ok(());
+        }
+        let alive = stack.running().iter().any(|process| process.pid == service.pid);
+        if !alive {
+            bail!("{} ended at once.\n{}", service.name, tail(stack, &service.name));
+        }
+        if tokio::time::Instant::now() > deadline {
+            let seconds = PATIENCE.as_secs();
+            bail!("{} is not ready after {seconds} s.\n{}", service.name, tail(stack, &service.name));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The end of a service's log.
+fn tail(stack: &Stack, name: &str) -> String {
+    let path = stack.log_file(name);
+    let log = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    format!("The end of its log, {}:\n{last}", path.display())
+}

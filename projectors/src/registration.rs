@@ -1,0 +1,41 @@
+//! Every projector there is. A new one gets its line here and touches no other file.
+
+use crate::{Projector, ProjectorError, reporting, search};
+
+/// All projectors.
+pub(crate) fn all() -> Vec<Box<dyn Projector>> {
+    vec![Box::new(reporting::Reporting), Box::new(search::Search)]
+}
+
+/// The names of all projectors, which are also those of their schemas.
+pub fn names() -> Vec<&'static str> {
+    all().iter().map(|projector| projector.name()).collect()
+}
+
+/// The projector of that name.
+pub(crate) fn find(name: &str) -> Result<Box<dyn Projector>, ProjectorError> {
+    let found = all().into_iter().find(|projector| projector.name() == name);
+    found.ok_or_else(|| ProjectorError::Unknown { name: name.chars().take(100).collect(), known: names().join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projectors_name_is_its_schema_as_it_stands_and_no_two_share_one() {
+        let mut names = names();
+        for name in &names {
+            assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+        }
+        names.dedup();
+        assert_eq!(names.len(), all().len());
+    }
+
+    #[test]
+    fn an_unknown_projector_is_told_which_there_are() {
+        let error = find("reports").err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("there is no projector \"reports\"; there are reporting, search"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Reading the read model as it stood at one moment.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use millrace_schemas::LogName;
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
+
+use crate::{ProjectorError, checkpoints};
+
+/// An account as the read model has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountBalance {
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// Sum of its entries, minor units.
+    pub balance_minor: i64,
+    /// How many there are.
+    pub entries: i64,
+    /// The latest `reporting_at` among them.
+    pub last_posted_at: Option<Timestamp>,
+    /// When its closing was recorded.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// A day's entries in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DailyTotal {
+    /// Sum of the positive amounts, minor units.
+    pub credits_minor: i128,
+    /// Sum of the negative amounts, as a positive number, minor units.
+    pub debits_minor: i128,
+    /// How many there are.
+    pub entries: i64,
+}
+
+/// All of `reporting` at one moment: the balances are those of just the events that the checkpoints tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportingSnapshot {
+    /// Position applied last, by partition; absent: none.
+    pub checkpoints: HashMap<i32, i64>,
+    /// By account id.
+    pub balances: BTreeMap<String, AccountBalance>,
+    /// By day (UTC) and currency.
+    pub daily: BTreeMap<(Date, String), DailyTotal>,
+}
+
+impl ReportingSnapshot {
+    /// Reads it in one transaction. Needs no search path.
+    ///
+    /// # Errors
+    /// When the read model is not there, or Postgres does not answer.
+    pub async fn read(client: &mut Client, log: &LogName) -> Result<Self, ProjectorError> {
+        let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let transaction = moment.start().await?;
+        // first, since it tells in clear words when the tables are not there
+        let checkpoints = checkpoints(&transaction, "reporting", log).await?;
+        let balances = balances(&transaction).await?;
+        let daily = daily_totals(&transaction).await?;
+        transaction.commit().await?;
+        Ok(Self { checkpoints, balances, daily })
+    }
+}
+
+async fn balances(transaction: &Transaction<'_>) -> Result<BTreeMap<String, AccountBalance>, ProjectorError> {
+    let rows = transaction.query(include_str!("sql/read_balances.sql"), &[]).await?;
+    let balance = |row: &Row| {
+        let balance = AccountBalance {
+            currency: row.try_get("currency")?,
+            balance_minor: row.try_get("balance_minor")?,
+            entries: row.try_get("entries")?,
+            last_posted_at: row.try_get("last_posted_at")?,
+            closed_at: row.try_get("closed_at")?,
+        };
+        Ok((row.try_get("account_id")?, balance))
+    };
+    rows.iter().map(balance).collect()
+}
+
+async fn daily_totals(transaction: &Transaction<'_>) -> Result<BTreeMap<(Date, String), DailyTotal>, ProjectorError> {
+    let rows = transaction.query(include_str!("sql/read_daily_totals.sql"), &[]).await?;
+    let total = |row: &Row| {
+        let total = DailyTotal {
+            credits_minor: whole(row.try_get("credits_minor")?)?,
+            debits_minor: whole(row.try_get("debits_minor")?)?,
+            entries: row.try_get("entries")?,
+        };
+        Ok(((row.try_get("day")?, row.try_get("currency")?), total))
+    };
+    rows.iter().map(total).collect()
+}
+
+/// numeric(38,0) always fits.
+fn whole(text: &str) -> Result<i128, ProjectorError> {
+    text.parse().map_err(|_| ProjectorError::Damaged {
+        schema: "reporting",
+        reason: format!("a daily total is {text:?}, which is no whole number"),
+    })
+}

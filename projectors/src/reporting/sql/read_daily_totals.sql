@@ -1,0 +1,1 @@
+SELECT day, currency, credits_minor::text, debits_minor::text, entries FROM reporting.daily_totals

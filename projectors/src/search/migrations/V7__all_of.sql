@@ -1,0 +1,6 @@
+-- The query that asks for all of several.
+CREATE FUNCTION all_of(parts tsquery[]) RETURNS tsquery
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT string_agg(format('(%s)', part), ' & ')::tsquery FROM unnest(parts) AS part
+$$;

@@ -1,0 +1,102 @@
+//! What the consumer group says: which partitions this relay may publish.
+//!
+//! Runs inside librdkafka's rebalance callback, on the thread that polls. A revocation is answered only when the
+//! publishing loop has let go, so that the next owner reads a tail that does not move.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use tokio::sync::watch;
+
+use crate::handover::Handover;
+use crate::pulse::Pulse;
+
+/// How long a revocation waits for the loop to let go. The group's limit (`max.poll.interval.ms`) is 300 s; the loop
+/// gives up its producer earlier than this.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What this relay may publish.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Grants {
+    /// The partitions, each with the number of the grant: a partition revoked and granted again has another.
+    pub(crate) partitions: BTreeMap<i32, u64>,
+    /// How often partitions were lost: taken away without waiting, because the session had expired.
+    pub(crate) losses: u64,
+}
+
+/// The group's word, as the polling thread hears it.
+#[derive(Clone)]
+pub(crate) struct Group {
+    pub(crate) grants: Arc<watch::Sender<Grants>>,
+    pub(crate) handover: Arc<Handover>,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+impl Group {
+    /// Everything is taken away at once: somebody else may have it already.
+    pub(crate) fn lose_all(&self) {
+        self.grants.send_modify(|grants| {
+            grants.partitions.clear();
+            grants.losses += 1;
+        });
+    }
+
+    fn grant(&self, partitions: &BTreeSet<i32>) {
+        tracing::info!(?partitions, "assigned");
+        self.grants.send_modify(|grants| {
+            for partition in partitions {
+                grants.partitions.insert(*partition, next_grant());
+            }
+        });
+    }
+
+    fn revoke(&self, partitions: &BTreeSet<i32>, lost: bool) {
+        tracing::info!(?partitions, lost, "revoked");
+        self.grants.send_modify(|grants| {
+            grants.partitions.retain(|partition, _| !partitions.contains(partition));
+            grants.losses += u64::from(lost);
+        });
+        if !self.handover.wait(partitions, PATIENCE, || self.pulse.beat()) {
+            tracing::error!(?partitions, "not let go in time: two relays may write to them for a moment");
+        }
+    }
+}
+
+/// Grants are numbered over the life of the process.
+fn next_grant() -> u64 {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+}
+
+impl ClientContext for Group {}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.pulse.beat();
+        if let Rebalance::Revoke(list) = rebalance {
+            self.revoke(&partitions(list), consumer.assignment_lost());
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                // The member is there for the assignment alone; it reads nothing.
+                if let Err(error) = consumer.pause(list) {
+                    tracing::warn!(%error, "not paused: records are fetched in vain");
+                }
+                self.grant(&partitions(list));
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> BTreeSet<i32> {
+    list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+}

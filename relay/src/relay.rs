@@ -1,0 +1,176 @@
+//! The loop: one task that owns everything there is to publish.
+//!
+//! Every turn it takes in what changed: the grants, a batch's end, a page that was read, the time. `publish.rs` has what
+//! it does with events, `rebalance.rs` what it does with partitions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::ExponentialBackoff;
+use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox};
+use millrace_runtime::{Health, Shutdown};
+use rdkafka::ClientConfig;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bookkeeping::{Bookkeeping, Published};
+use crate::connect::Connected;
+use crate::error::{RelayError, Step};
+use crate::group::Grants;
+use crate::held::Held;
+use crate::membership::Membership;
+use crate::metrics;
+use crate::page::{Page, PageSize, Reader};
+use crate::record::{Encoded, Envelope};
+use crate::takeover::Takeover;
+use crate::window::{Batch, Window};
+
+/// How often the loop comes round when nothing happens.
+const TURN: Duration = Duration::from_secs(1);
+/// A batch that is not acknowledged for this long means that Kafka is away.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
+/// A relay at work.
+pub(crate) struct Relay {
+    pub(crate) membership: Membership,
+    pub(crate) grants: watch::Receiver<Grants>,
+    /// Losses of the assignment that have been dealt with.
+    pub(crate) losses: u64,
+    pub(crate) held: BTreeMap<i32, Held>,
+    pub(crate) takeover: Takeover,
+    pub(crate) reader: Arc<Reader>,
+    /// The next page being read, and then the page that was read.
+    pub(crate) reading: Option<Reading>,
+    pub(crate) next_page: Option<Page>,
+    pub(crate) page_size: PageSize,
+    /// The page being published: only events of partitions that are running, each after the one before.
+    pub(crate) backlog: VecDeque<Encoded>,
+    pub(crate) window: Window,
+    pub(crate) envelope: Envelope,
+    pub(crate) outbox: Outbox,
+    pub(crate) producer: ClientConfig,
+    /// A producer was thrown away: what it had on the wire may still arrive.
+    pub(crate) purged: bool,
+    pub(crate) backoff: ExponentialBackoff,
+    pub(crate) not_before: Instant,
+    pub(crate) bookkeeping: Bookkeeping,
+    pub(crate) published: watch::Sender<Published>,
+    pub(crate) health: Health,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) unanswered: bool,
+}
+
+/// A page being read.
+pub(crate) type Reading = Pin<Box<dyn Future<Output = Step<Page>>>>;
+
+/// What happened.
+enum Turn {
+    Shutdown,
+    Grants(bool),
+    Settled(Batch, Result<Delivered, DeliveryError>),
+    Read(Step<Page>),
+    Nothing,
+}
+
+impl Relay {
+    /// Joins the group. Call inside a tokio runtime.
+    pub(crate) fn new(connected: Connected, health: Health, shutdown: Shutdown) -> Result<Self, RelayError> {
+        metrics::declare();
+        let Connected { pool, log, codec, tails, member, producer, silence } = connected;
+        let topic = log.name().events_topic();
+        let envelope = Envelope::new(&topic, log.name().as_str());
+        let membership = Membership::join(member, &topic, silence)?;
+        let (health2, shutdown2) = (health.clone(), shutdown.clone());
+        Ok(Self {
+            grants: membership.grants(),
+            membership,
+            losses: 0,
+            held: BTreeMap::new(),
+            takeover: Takeover { tails, topic, pool: pool.clone(), log: log.clone() },
+            bookkeeping: Bookkeeping { pool: pool.clone(), log: log.clone() },
+            reader: Arc::new(Reader { pool, log, codec, health: health2, shutdown: shutdown2 }),
+            reading: None,
+            next_page: None,
+            page_size: PageSize::default(),
+            backlog: VecDeque::new(),
+            window: Window::default(),
+            envelope,
+            outbox: Outbox::new(&producer)?,
+            producer,
+            purged: false,
+            backoff: crate::rebalance::backoff(),
+            not_before: Instant::now(),
+            published: watch::Sender::new(Published::new()),
+            health,
+            shutdown,
+            unanswered: false,
+        })
+    }
+
+    /// Publishes until the process is to stop.
+    pub(crate) async fn run(mut self) -> Step<()> {
+        let mut bookkeeper = JoinSet::new(); // dropped, it ends
+        bookkeeper.spawn(self.bookkeeping.clone().run(self.published.subscribe()));
+        self.health.set_ready(true);
+        let ended = self.turns().await;
+        if ended.is_err() {
+            // what is in flight is still worth waiting for; the error matters more than how that ends
+            tracing::debug!("stopping after an error");
+        }
+        self.stop().await;
+        ended
+    }
+
+    async fn turns(&mut self) -> Step<()> {
+        let mut ticks = tokio::time::interval(TURN);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.health.beat();
+            self.adopt_grants().await?;
+            self.start_partitions().await?;
+            self.read_ahead()?;
+            self.publish().await?;
+            let turn = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => Turn::Shutdown,
+                changed = self.grants.changed() => Turn::Grants(changed.is_ok()),
+                (batch, result) = self.window.next() => Turn::Settled(batch, result),
+                page = read(&mut self.reading) => Turn::Read(page),
+                _ = ticks.tick() => Turn::Nothing,
+            };
+            match turn {
+                Turn::Shutdown => return Ok(()),
+                Turn::Grants(true) | Turn::Nothing => self.watch_kafka(),
+                Turn::Grants(false) => return Err(RelayError::Membership.into()),
+                Turn::Settled(batch, result) => self.settle(batch, result).await?,
+                Turn::Read(page) => {
+                    self.reading = None;
+                    self.next_page = Some(page?);
+                }
+            }
+        }
+    }
+
+    /// Says when Kafka does not answer, and when it does again.
+    fn watch_kafka(&mut self) {
+        let unanswered = self.window.age() > UNANSWERED;
+        if unanswered && !self.unanswered {
+            tracing::warn!("Kafka has not acknowledged a batch for {UNANSWERED:?}; waiting for it");
+        }
+        if unanswered != self.unanswered {
+            self.health.set_ready(!unanswered);
+            self.unanswered = unanswered;
+        }
+    }
+}
+
+/// Waits for the page that is being read; for ever when none is.
+async fn read(reading: &mut Option<Reading>) -> Step<Page> {
+    match reading {
+        Some(page) => page.await,
+        None => std::future::pending().await,
+    }
+}

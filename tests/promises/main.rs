@@ -1,0 +1,96 @@
+//! The promises of the pipeline, each checked against real Postgres, Kafka and registry, which this program starts and
+//! stops by itself. Every test has a log, a database and consumer groups of its own.
+
+mod chaos;
+mod client;
+mod durable;
+mod expected_version;
+mod outages;
+mod positions;
+mod projection;
+mod publishable;
+mod real_data;
+mod service;
+mod taking_effect_once;
+mod unreadable;
+mod whole_or_not;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::sync::RwLock;
+use world::{Servers, World};
+
+/// A test: its name is the promise.
+pub struct Promise {
+    name: &'static str,
+    disturbs: bool,
+    run: fn(World) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Lists tests by the names of their functions; after `disturbs:` those that stop servers and so run alone.
+#[macro_export]
+macro_rules! promises {
+    ($($quiet:ident),* $(; disturbs: $($loud:ident),*)?) => {
+        pub fn promises() -> Vec<$crate::Promise> {
+            vec![
+                $($crate::Promise {
+                    name: stringify!($quiet), disturbs: false, run: |world| Box::pin($quiet(world)),
+                },)*
+                $($($crate::Promise {
+                    name: stringify!($loud), disturbs: true, run: |world| Box::pin($loud(world)),
+                },)*)?
+            ]
+        }
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let promises = [
+        taking_effect_once::promises(),
+        expected_version::promises(),
+        whole_or_not::promises(),
+        positions::promises(),
+        unreadable::promises(),
+        publishable::promises(),
+        projection::promises(),
+        durable::promises(),
+        outages::promises(),
+        chaos::promises(),
+        real_data::promises(),
+    ];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let servers: Arc<tokio::sync::OnceCell<Servers>> = Arc::default();
+    let quiet = Arc::new(RwLock::new(()));
+    let trials = promises.into_iter().flatten().map(|promise| {
+        let (handle, servers, quiet) = (runtime.handle().clone(), servers.clone(), quiet.clone());
+        Trial::test(promise.name, move || handle.block_on(keep(promise, servers, quiet)))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if let Some(servers) = servers.get() {
+        runtime.block_on(servers.down());
+    }
+    conclusion.exit_code()
+}
+
+/// Runs one test, as a task, so that its services are stopped also when it panics.
+async fn keep(
+    promise: Promise,
+    servers: Arc<tokio::sync::OnceCell<Servers>>,
+    quiet: Arc<RwLock<()>>,
+) -> Result<(), Failed> {
+    let servers = servers.get_or_init(Servers::up).await;
+    let (_alone, _together) = match promise.disturbs {
+        true => (Some(quiet.write().await), None),
+        false => (None, Some(quiet.read().await)),
+    };
+    let world = World::create(servers, promise.name).await;
+    let logs = world.logs();
+    match tokio::spawn((promise.run)(world)).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Failed::from(format!("{error}; the services' logs are {logs}"))),
+    }
+}

@@ -1,0 +1,106 @@
+//! Processes of `millrace`, as a test starts and kills them.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::world::wait_until;
+
+/// A command of `millrace` with just this environment.
+pub fn millrace(environment: &[(String, String)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_")) {
+        command.env_remove(name);
+    }
+    command.envs(environment.iter().map(|(name, value)| (name, value))).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A running service; dropped, it is killed.
+pub struct Service {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+impl Service {
+    /// Starts it; its output is appended to the file.
+    pub fn start(arguments: Vec<String>, environment: Vec<(String, String)>, log: PathBuf) -> Self {
+        let port = free_port();
+        let child = spawn(&arguments, &environment, &log, port);
+        Self { arguments, environment, log, port, child }
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn wait_until_ready(&self) {
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("a client");
+        let what = format!("{:?} is ready (its log: {})", self.arguments, self.log.display());
+        wait_until(&what, async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await;
+    }
+
+    /// What it serves as metrics.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.port);
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        match client.get(&url).send().await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Kills it without warning (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Starts it again, as it was.
+    pub fn restart(&mut self) {
+        self.port = free_port();
+        self.child = spawn(&self.arguments, &self.environment, &self.log, self.port);
+    }
+
+    /// Asks it to leave (SIGTERM), and waits until it has; its exit code.
+    pub async fn leave(&mut self) -> Option<i32> {
+        self.signal("-TERM");
+        wait_until("a service leaves when asked to", async || matches!(self.child.try_wait(), Ok(Some(_)))).await;
+        self.child.wait().expect("it has ended").code()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(arguments: &[String], environment: &[(String, String)], log: &PathBuf, port: u16) -> Child {
+    let address = format!("127.0.0.1:{port}");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--http-address", &address]).collect();
+    let log = File::options().create(true).append(true).open(log).expect("a log file");
+    let mut command = millrace(environment, &arguments);
+    command.stdout(log.try_clone().expect("a log file")).stderr(log).spawn().expect("millrace starts")
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
