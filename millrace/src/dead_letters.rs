@@ -77,7 +77,8 @@ impl From<&BorrowedMessage<'_>> for DeadLetter {
             headers.iter().filter(|header| header.key == name).last()?.value
         };
         let text = |name| header(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        let partition = header(DLT_ORIGINAL_PARTITION).and_then(|bytes| Some(i32::from_be_bytes(bytes.try_into().ok()?)));
+        let partition =
+            header(DLT_ORIGINAL_PARTITION).and_then(|bytes| Some(i32::from_be_bytes(bytes.try_into().ok()?)));
         let offset = header(DLT_ORIGINAL_OFFSET).and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         Self {
             command_id: text(CE_ID),

@@ -27,7 +27,10 @@ pub async fn run(settings: &Settings, id: &str, output: Output) -> anyhow::Resul
     match outcome {
         Some(outcome) => print(&outcome, output),
         None => {
-            eprintln!("millrace: no command {id} has an outcome in log {}; if it was sent just now, ask again", log.name());
+            eprintln!(
+                "millrace: no command {id} has an outcome in log {}; if it was sent just now, ask again",
+                log.name()
+            );
             Ok(ExitCode::from(NO))
         }
     }

@@ -2,8 +2,8 @@
 
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox, Outgoing, producer_config};
-use millrace_schemas::headers::{CE_ID, CE_SOURCE, CE_SPECVERSION, CE_TYPE, CONTENT_TYPE};
 use millrace_schemas::LogName;
+use millrace_schemas::headers::{CE_ID, CE_SOURCE, CE_SPECVERSION, CE_TYPE, CONTENT_TYPE};
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::oneshot;
 

@@ -113,6 +113,8 @@ async fn wait_for_outcome(settings: &Settings, id: &str, output: Output) -> anyh
         }
         tokio::time::sleep(LOOK).await;
     }
-    eprintln!("millrace: command {id} is in Kafka, but has no outcome yet: does a writer run? ask: millrace outcome {id}");
+    eprintln!(
+        "millrace: command {id} is in Kafka, but has no outcome yet: does a writer run? ask: millrace outcome {id}"
+    );
     Ok(ExitCode::from(NO))
 }

@@ -77,9 +77,14 @@ impl Client {
     /// Sends JSON commands in this order and waits until Kafka has all.
     pub async fn send_all(&self, commands: &[JsonCommand]) {
         let sent = commands.iter().map(|command| {
-            let headers = text_headers(&[("ce_id", &command.id), ("ce_type", command.name), ("content-type", "application/json")]);
+            let headers = text_headers(&[
+                ("ce_id", &command.id),
+                ("ce_type", command.name),
+                ("content-type", "application/json"),
+            ]);
             let more = command.headers.iter();
-            let headers = more.fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+            let headers =
+                more.fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
             self.enqueue(Some(&command.key), Some(command.data.to_string().as_bytes()), headers)
         });
         for delivery in sent.collect::<Vec<_>>() {
@@ -92,7 +97,12 @@ impl Client {
         self.enqueue(key, value, headers).await.expect("the producer lives").expect("Kafka takes it");
     }
 
-    fn enqueue(&self, key: Option<&str>, value: Option<&[u8]>, headers: OwnedHeaders) -> rdkafka::producer::DeliveryFuture {
+    fn enqueue(
+        &self,
+        key: Option<&str>,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> rdkafka::producer::DeliveryFuture {
         let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(&self.commands).headers(headers);
         record.key = key;
         record.payload = value;

@@ -27,7 +27,7 @@ use world::{Servers, World};
 pub struct Promise {
     name: &'static str,
     disturbs: bool,
-    run: fn(World) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    run: fn(World) -> std::pin::Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Lists tests by the names of their functions; after `disturbs:` those that stop servers and so run alone.
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Runs one test, as a task, so that its services are stopped also when it panics.
+/// Runs one test. Its services are its locals, so they are killed also when it panics.
 async fn keep(
     promise: Promise,
     servers: Arc<tokio::sync::OnceCell<Servers>>,
@@ -87,10 +87,8 @@ async fn keep(
         true => (Some(quiet.write().await), None),
         false => (None, Some(quiet.read().await)),
     };
-    let world = World::create(servers, promise.name).await;
-    let logs = world.logs();
-    match tokio::spawn((promise.run)(world)).await {
-        Ok(()) => Ok(()),
-        Err(error) => Err(Failed::from(format!("{error}; the services' logs are {logs}"))),
-    }
+    let world = World::create(servers).await;
+    println!("{}: log {}, the services' logs are {}", promise.name, world.log, world.logs());
+    (promise.run)(world).await;
+    Ok(())
 }

@@ -40,7 +40,8 @@ impl Service {
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("a client");
         let what = format!("{:?} is ready (its log: {})", self.arguments, self.log.display());
-        wait_until(&what, async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await;
+        wait_until(&what, async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()))
+            .await;
     }
 
     /// What it serves as metrics.
@@ -76,11 +77,6 @@ impl Service {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
-    }
-
-    /// Its number.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 }
 

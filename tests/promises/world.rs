@@ -25,7 +25,8 @@ pub struct Servers {
 impl Servers {
     /// Starts them in a folder of their own; what an earlier run that was killed has left there is cleared away.
     pub async fn up() -> Self {
-        let checkout = env!("CARGO_MANIFEST_DIR").bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
+        let checkout =
+            env!("CARGO_MANIFEST_DIR").bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
         let data_dir = std::env::temp_dir().join(format!("millrace-tests-{checkout:08x}"));
         Stack::down_in(&data_dir, &Silent).await.expect("what an earlier run left can be stopped");
         if let Ok(stack) = Stack::open(&data_dir) {
@@ -54,14 +55,19 @@ pub struct World {
 
 impl World {
     /// Makes log, database, topics and schemas.
-    pub async fn create(servers: &Servers, test: &str) -> Self {
+    pub async fn create(servers: &Servers) -> Self {
         let stack = servers.stack.clone();
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let log: LogName = format!("t{}", &unique[..12]).parse().expect("a log name");
-        println!("{test}: log {log}");
         let addresses = stack.addresses();
         let admin = postgres::pool(&addresses.postgres_url, "public", 1).expect("an address");
-        admin.get().await.expect("Postgres").batch_execute(&format!("CREATE DATABASE {log}")).await.expect("a database");
+        admin
+            .get()
+            .await
+            .expect("Postgres")
+            .batch_execute(&format!("CREATE DATABASE {log}"))
+            .await
+            .expect("a database");
         let server = addresses.postgres_url.rsplit_once('/').expect("an address has a database").0;
         let postgres_url = format!("{server}/{log}");
         let environment = [

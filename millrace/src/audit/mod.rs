@@ -122,16 +122,23 @@ impl Audit {
         for (partition, head) in (0..).zip(&heads) {
             let reporting = snapshot.checkpoints.get(&partition).copied().unwrap_or(0);
             let end = reporting.max(*head);
-            let compared = compare(self, partition, end, |event| {
-                if event.position <= reporting { books.take_in(event) } else { Ok(()) }
-            })
-            .await?;
+            let compared =
+                compare(
+                    self,
+                    partition,
+                    end,
+                    |event| {
+                        if event.position <= reporting { books.take_in(event) } else { Ok(()) }
+                    },
+                )
+                .await?;
             let topic_records = match compared {
                 Ok(topic_records) => topic_records,
                 Err(difference) => return Ok(Err(difference)),
             };
             let read_models = checkpoints.iter();
-            let at = |checkpoints: &std::collections::HashMap<i32, i64>| checkpoints.get(&partition).copied().unwrap_or(0);
+            let at =
+                |checkpoints: &std::collections::HashMap<i32, i64>| checkpoints.get(&partition).copied().unwrap_or(0);
             let read_models: BTreeMap<String, i64> =
                 read_models.map(|(name, checkpoints)| (name.clone(), at(checkpoints))).collect();
             let behind = read_models.iter().find(|(_, checkpoint)| *checkpoint < head);
@@ -188,6 +195,8 @@ pub fn text(report: &Report) -> String {
             report.accounts,
             report.seconds
         ),
-        Some(difference) => format!("audit of {log}: NOT OK\n  first difference: {difference}\n  {:.1} s", report.seconds),
+        Some(difference) => {
+            format!("audit of {log}: NOT OK\n  first difference: {difference}\n  {:.1} s", report.seconds)
+        }
     }
 }

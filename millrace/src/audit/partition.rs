@@ -35,9 +35,9 @@ pub(super) async fn compare(
             ))));
         }
         for event in &page {
-            let checked = in_sequence(&cursor, event).and_then(|()| look(event)).and_then(|()| {
-                if event.position < first { Ok(()) } else { same(partition, event, expected.as_ref()) }
-            });
+            let checked = in_sequence(&cursor, event)
+                .and_then(|()| look(event))
+                .and_then(|()| if event.position < first { Ok(()) } else { same(partition, event, expected.as_ref()) });
             if let Err(difference) = checked {
                 return Ok(Err(difference));
             }

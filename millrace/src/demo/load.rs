@@ -110,7 +110,10 @@ async fn produce(producer: &CommandProducer, commands: &[OutgoingCommand], produ
     Ok(())
 }
 
-type Chunk = (u64, tokio::sync::oneshot::Receiver<Result<millrace_runtime::kafka::Delivered, millrace_runtime::kafka::DeliveryError>>);
+type Chunk = (
+    u64,
+    tokio::sync::oneshot::Receiver<Result<millrace_runtime::kafka::Delivered, millrace_runtime::kafka::DeliveryError>>,
+);
 
 async fn settle(chunk: Option<Chunk>, produced: &AtomicU64) -> anyhow::Result<()> {
     if let Some((commands, delivered)) = chunk {

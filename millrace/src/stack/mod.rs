@@ -112,7 +112,8 @@ fn text(up: &Up, folder_was_given: bool) -> String {
         format!("registry   {}", up.registry),
     ];
     let services = up.services.iter();
-    lines.extend(services.map(|service| format!("{:<10} http://127.0.0.1:{}/metrics", service.name, service.http_port)));
+    lines
+        .extend(services.map(|service| format!("{:<10} http://127.0.0.1:{}/metrics", service.name, service.http_port)));
     let folder = if folder_was_given { format!(" --data-dir {}", up.data_dir) } else { String::new() };
     lines.push(format!("\nfor your shell: eval \"$(millrace env{folder})\"; to stop: millrace down{folder}"));
     lines.join("\n")

@@ -41,7 +41,8 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
         }
         (Some(first), None) => in_a_row(names, first),
     };
-    std::fs::write(&path, serde_json::to_vec(&ports)?).with_context(|| format!("{} can't be written", path.display()))?;
+    std::fs::write(&path, serde_json::to_vec(&ports)?)
+        .with_context(|| format!("{} can't be written", path.display()))?;
     Ok(ports)
 }
 

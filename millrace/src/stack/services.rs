@@ -60,13 +60,7 @@ pub async fn start_services(
     Ok(started)
 }
 
-async fn start(
-    stack: &Stack,
-    settings: &Settings,
-    name: &str,
-    arguments: &[&str],
-    port: u16,
-) -> anyhow::Result<u32> {
+async fn start(stack: &Stack, settings: &Settings, name: &str, arguments: &[&str], port: u16) -> anyhow::Result<u32> {
     if !stack.running().iter().any(|process| process.name == name) {
         check_free(name, port)?;
     }

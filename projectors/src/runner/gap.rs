@@ -2,8 +2,8 @@
 
 use super::reading::Gap;
 
-/// After so many readings again, only the topic's beginning is left to try.
-const SHORT_TRIES: u32 = 2;
+/// How much further back the second try begins: records that are no events may stand between, or some twice.
+const FURTHER: i64 = 10_000;
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(super) fn remedy(gap: Gap, low: i64, tries: u32) -> Remedy {
     let missing = gap.position - gap.expected;
     match tries {
         _ if gap.offset <= low => Remedy::Stop,
-        0..SHORT_TRIES => Remedy::SeekTo((gap.offset - missing).max(low)),
-        SHORT_TRIES => Remedy::SeekTo(low),
+        0 => Remedy::SeekTo((gap.offset - missing).max(low)),
+        1 => Remedy::SeekTo((gap.offset - missing - FURTHER).max(low)),
         _ => Remedy::Stop,
     }
 }
@@ -45,9 +45,9 @@ mod tests {
             (gap(1, 101, 100), 60, 0, Remedy::SeekTo(60)),
             (gap(1, 61, 60), 60, 1, Remedy::Stop),
             // records that are no events stood between
-            (gap(50, 52, 60), 0, 1, Remedy::SeekTo(58)),
-            (gap(50, 52, 60), 0, 2, Remedy::SeekTo(0)),
-            (gap(50, 52, 60), 0, 3, Remedy::Stop),
+            (gap(50, 52, 20_060), 0, 1, Remedy::SeekTo(10_058)),
+            (gap(50, 52, 60), 0, 1, Remedy::SeekTo(0)),
+            (gap(50, 52, 60), 0, 2, Remedy::Stop),
             // retention overtook us
             (gap(50, 52, 60), 90, 0, Remedy::Stop),
         ] {

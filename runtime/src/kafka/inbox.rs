@@ -234,8 +234,9 @@ impl Poller {
         if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
             return Some(room);
         }
-        let waiting = tokio::time::timeout(patience, self.room.clone().acquire_many_owned(cost));
-        self.runtime.block_on(async { waiting.await.ok()?.ok() })
+        let waiting = self.room.clone().acquire_many_owned(cost);
+        // a timeout can only be made inside the runtime
+        self.runtime.block_on(async { tokio::time::timeout(patience, waiting).await.ok()?.ok() })
     }
 
     /// Pauses everything, and polls until there is room. Paused partitions give no records.

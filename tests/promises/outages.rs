@@ -1,0 +1,99 @@
+//! Servers that go away and come back: nothing is lost, and nobody has to do anything.
+
+use millrace_compose::Silent;
+
+use crate::client::{Client, JsonCommand, avro, codec, text_headers};
+use crate::world::{World, wait_until};
+
+crate::promises![; disturbs: commands_flow_on_after_postgres_is_restarted, commands_flow_on_after_kafka_was_killed_and_came_back, a_schema_first_seen_while_the_registry_is_away_is_waited_for];
+
+async fn begin(world: &World) -> Client {
+    let client = Client::new(world);
+    client.send_all(&[JsonCommand::open("open-a", "a", None), JsonCommand::open("open-b", "b", None)]).await;
+    world.wait_for_outcomes(2).await;
+    client
+}
+
+fn sets(from: usize, to: usize) -> Vec<JsonCommand> {
+    (from..to).map(|n| JsonCommand::post(format!("set-{n}"), &[("a", 1), ("b", -1)])).collect()
+}
+
+async fn commands_flow_on_after_postgres_is_restarted(world: World) {
+    let _services = world.pipeline().await;
+    let client = begin(&world).await;
+    client.send_all(&sets(0, 500)).await;
+    world.stack.stop("postgres").await.expect("it stops");
+    client.send_all(&sets(500, 1000)).await;
+    world.stack.start(&Silent).await.expect("it comes back");
+    client.send_all(&sets(1000, 1500)).await;
+    world.wait_for_outcomes(1502).await;
+    world.audit().await;
+    assert_eq!(world.balance("a").await, Some(1500));
+}
+
+async fn commands_flow_on_after_kafka_was_killed_and_came_back(world: World) {
+    let _services = world.pipeline().await;
+    let client = begin(&world).await;
+    client.send_all(&sets(0, 1000)).await;
+    world.stack.kill("kafka").await.expect("it can be killed");
+    world.stack.start(&Silent).await.expect("it comes back");
+    client.send_all(&sets(1000, 1500)).await;
+    world.wait_for_outcomes(1502).await;
+    world.audit().await;
+    assert_eq!(world.balance("a").await, Some(1500));
+}
+
+async fn a_schema_first_seen_while_the_registry_is_away_is_waited_for(world: World) {
+    let _services = world.pipeline().await;
+    let client = begin(&world).await;
+    let codec = codec(&world).await;
+    // an older client's version of the command, under an id that the writer has not met
+    let older = r#"{"type":"record","name":"CloseAccount","namespace":"millrace.ledger","fields":[
+        {"name":"account_id","type":"string"},{"name":"reason","type":["null","string"],"default":null}]}"#;
+    let registry = format!(
+        "{}/subjects/{}.commands-millrace.ledger.CloseAccount/versions",
+        world.stack.addresses().registry_url,
+        world.log
+    );
+    let answer = reqwest::Client::new()
+        .post(registry)
+        .json(&serde_json::json!({"schema": older}))
+        .send()
+        .await
+        .expect("the registry");
+    let answer: serde_json::Value = answer.json().await.expect("an answer");
+    let id = answer["id"].as_u64().unwrap_or_else(|| panic!("registered: {answer}"));
+    let mut value = avro(&codec, &JsonCommand::close("close", "b"));
+    value[1..5].copy_from_slice(&u32::try_from(id).expect("an id").to_be_bytes());
+    value.push(0); // reason: null
+
+    world.stack.stop("registry").await.expect("it stops");
+    client.send_raw(Some("account-b"), Some(&value), text_headers(&[("ce_id", "close")])).await;
+    client.send(&JsonCommand::post("behind", &[("b", 5), ("a", -5)])).await;
+    let waits = world.service(&["relay"]); // a service that starts now waits for the registry too
+    let (_relay, ()) = tokio::join!(waits, async {
+        let pool = world.pool(1);
+        wait_until("the writer says that it waits", async || {
+            // nothing behind the unknown schema is decided meanwhile
+            let row = pool
+                .get()
+                .await
+                .expect("Postgres")
+                .query_one("SELECT count(*) FROM commands", &[])
+                .await
+                .expect("commands");
+            assert_eq!(row.get::<_, i64>(0), 2);
+            let log = std::fs::read_dir(world.stack.log_file("x").parent().expect("a folder")).expect("logs");
+            log.filter_map(Result::ok).any(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                name.contains(&format!("{}-writer", world.log))
+                    && std::fs::read_to_string(entry.path()).is_ok_and(|text| text.contains("read a command"))
+            })
+        })
+        .await;
+        world.stack.start(&Silent).await.expect("it comes back");
+    });
+    assert_eq!(world.outcome("close").await["outcome"], "accepted");
+    assert_eq!(world.outcome("behind").await["code"], "account_closed");
+    world.audit().await;
+}

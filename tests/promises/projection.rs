@@ -1,0 +1,174 @@
+//! Promises 5 and 6, while nothing is killed: the topic is the log, and a projector applies it once, whoever comes and
+//! goes.
+
+use std::collections::BTreeMap;
+
+use rdkafka::Message;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
+
+use crate::client::{Client, JsonCommand, header};
+use crate::world::{World, wait_until};
+
+crate::promises![
+    the_topic_holds_the_log_in_order_each_event_once_with_its_headers,
+    a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_an_event,
+    several_relays_share_the_partitions_and_hand_them_over,
+    a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on
+];
+
+fn opens(count: usize) -> Vec<JsonCommand> {
+    let mut opens: Vec<_> =
+        (0..count).map(|n| JsonCommand::open(format!("open-{n}"), &format!("a{n}"), None)).collect();
+    opens.push(JsonCommand::open("open-bank", "bank", None));
+    opens
+}
+
+fn sets(accounts: usize, from: usize, to: usize) -> Vec<JsonCommand> {
+    let set = |n: usize| JsonCommand::post(format!("set-{n}"), &[(&format!("a{}", n % accounts), 1), ("bank", -1)]);
+    (from..to).map(set).collect()
+}
+
+async fn the_topic_holds_the_log_in_order_each_event_once_with_its_headers(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send_all(&opens(10)).await;
+    world.wait_for_outcomes(11).await;
+    client.send_all(&sets(10, 0, 200)).await;
+    world.wait_for_outcomes(211).await;
+    world.audit().await;
+    let pool = world.pool(1);
+    let sql = "SELECT partition, position, event_id::text, stream_id, version, type, metadata->>'causation_id' FROM events ORDER BY 1, 2";
+    let rows = pool.get().await.expect("Postgres").query(sql, &[]).await.expect("events");
+    let mut log: BTreeMap<i32, Vec<_>> = BTreeMap::new();
+    for row in &rows {
+        let (position, version): (i64, i64) = (row.get(1), row.get(4));
+        let texts: [String; 4] = [row.get(2), row.get(3), row.get(5), row.get(6)];
+        log.entry(row.get(0)).or_default().push((position.to_string(), version.to_string(), texts));
+    }
+    let mut topic = client.read(&world.log.events_topic()).await;
+    topic.retain(|_, records| !records.is_empty());
+    let told = |record: &_, name| header(record, name).unwrap_or_else(|| panic!("header {name}"));
+    let topic: BTreeMap<i32, Vec<_>> = topic
+        .into_iter()
+        .map(|(partition, records)| {
+            let records = records.iter().map(|record| {
+                assert_eq!(told(record, "ce_specversion"), "1.0");
+                assert_eq!(told(record, "ce_subject").as_bytes(), record.key().expect("a key"));
+                assert!(told(record, "ce_time").parse::<jiff::Timestamp>().is_ok());
+                assert!(!told(record, "correlation-id").is_empty() && !told(record, "ce_source").is_empty());
+                let texts = [
+                    told(record, "ce_id"),
+                    told(record, "ce_subject"),
+                    told(record, "ce_type"),
+                    told(record, "causation-id"),
+                ];
+                (told(record, "log-position"), told(record, "stream-version"), texts)
+            });
+            (partition, records.collect())
+        })
+        .collect();
+    assert_eq!(log, topic);
+}
+
+async fn a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_an_event(world: World) {
+    let _others = (
+        world.service(&["writer"]).await,
+        world.service(&["relay"]).await,
+        world.service(&["projector", "search"]).await,
+    );
+    let _first = world.service(&["projector", "reporting"]).await;
+    let client = Client::new(&world);
+    client.send_all(&opens(40)).await;
+    world.wait_for_outcomes(41).await;
+    client.send_all(&sets(40, 0, 1000)).await;
+    // comes while events flow, takes over partitions, and leaves again
+    let mut second = world.service(&["projector", "reporting"]).await;
+    client.send_all(&sets(40, 1000, 2000)).await;
+    wait_until("the second instance has applied something", async || {
+        second.metrics().await.lines().any(|line| {
+            let applied = line.starts_with("millrace_projector_applied_events_total{")
+                || line.starts_with("millrace_projector_events_applied_total{");
+            applied && !line.ends_with(" 0")
+        })
+    })
+    .await;
+    client.send_all(&sets(40, 2000, 3000)).await;
+    assert_eq!(second.leave().await, Some(0));
+    client.send_all(&sets(40, 3000, 3500)).await;
+    world.wait_for_outcomes(3541).await;
+    world.audit().await;
+    assert_eq!(world.balance("bank").await, Some(-3500));
+}
+
+async fn several_relays_share_the_partitions_and_hand_them_over(world: World) {
+    let _others = (
+        world.service(&["writer"]).await,
+        world.service(&["projector", "reporting"]).await,
+        world.service(&["projector", "search"]).await,
+    );
+    let mut first = world.service(&["relay"]).await;
+    let client = Client::new(&world);
+    client.send_all(&opens(40)).await;
+    world.wait_for_outcomes(41).await;
+    client.send_all(&sets(40, 0, 1000)).await;
+    let _second = world.service(&["relay"]).await;
+    client.send_all(&sets(40, 1000, 2000)).await;
+    assert_eq!(first.leave().await, Some(0));
+    client.send_all(&sets(40, 2000, 3000)).await;
+    world.wait_for_outcomes(3041).await;
+    world.audit().await;
+}
+
+async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on(world: World) {
+    let client = Client::new(&world);
+    let mut services = world.pipeline().await;
+    client.send_all(&opens(40)).await;
+    world.wait_for_outcomes(41).await;
+    world.audit().await;
+    // somebody else writes to the topic: an event again, and one far ahead, which would leave a hole
+    let relay = services.remove(1);
+    drop(relay);
+    let topic = world.log.events_topic();
+    let records = client.read(&topic).await;
+    let (partition, records) = records.iter().find(|(_, records)| records.len() >= 2).expect("a partition with events");
+    for (record, position) in [(&records[0], None), (&records[1], Some("1000000"))] {
+        let headers = rdkafka::message::Message::headers(record).expect("headers");
+        let kept = rdkafka::message::Headers::iter(headers)
+            .filter(|header| position.is_none() || header.key != "log-position");
+        let mut again = kept.fold(OwnedHeaders::new(), |all, header| all.insert(header));
+        if let Some(position) = position {
+            again = again.insert(Header { key: "log-position", value: Some(position) });
+        }
+        let copy = FutureRecord::to(&topic)
+            .partition(*partition)
+            .headers(again)
+            .key(record.key().expect("a key"))
+            .payload(record.payload().expect("a value"));
+        client.producer.send(copy, std::time::Duration::from_secs(10)).await.expect("Kafka takes it");
+    }
+    let reporting = &services[1];
+    wait_until("reporting has stopped the partition", async || {
+        reporting
+            .metrics()
+            .await
+            .lines()
+            .any(|line| line.starts_with("millrace_projector_stopped_partitions") && line.ends_with(" 1"))
+    })
+    .await;
+    let metrics = reporting.metrics().await;
+    assert!(
+        metrics.lines().any(|line| line.starts_with("millrace_projector_duplicates") && !line.ends_with(" 0")),
+        "{metrics}"
+    );
+    // nothing of the two was applied
+    let pool = world.pool(1);
+    let sql = "SELECT count(*) FROM reporting.account_balances WHERE balance_minor <> 0 OR entries <> 0";
+    assert_eq!(pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("balances").get::<_, i64>(0), 0);
+    let sql = "SELECT count(*) FROM reporting.account_balances";
+    assert_eq!(pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("balances").get::<_, i64>(0), 41);
+    // and the audit names it
+    let (code, printed) = world.try_millrace(&["audit", "--wait", "0"]).await;
+    println!("{printed}");
+    assert_eq!(code, 0, "what was written after the log's end is not the log's: {printed}");
+}

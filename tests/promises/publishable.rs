@@ -1,0 +1,93 @@
+//! Promise 8: nothing commits that cannot be published.
+
+use apache_avro::types::Value;
+use millrace_runtime::{Health, Shutdown};
+use millrace_schemas::ledger::LedgerCommand;
+use millrace_schemas::{Contract, StreamId};
+use millrace_writer::{Domain, Ledger, Rejection};
+use serde_json::json;
+
+use crate::client::{Client, JsonCommand};
+use crate::world::{World, stream};
+
+crate::promises![an_event_that_its_schema_cannot_encode_is_refused_before_the_commit];
+
+/// A domain with a fault: the events that it decides do not fit their schema, or are larger than Kafka takes.
+struct Faulty;
+
+impl Domain for Faulty {
+    type Command = LedgerCommand;
+    type Event = serde_json::Value;
+    type State = ();
+
+    fn contract() -> &'static Contract {
+        Contract::ledger()
+    }
+
+    fn read_command(name: &str, value: &Value) -> Option<Result<LedgerCommand, apache_avro::Error>> {
+        Ledger::read_command(name, value)
+    }
+
+    fn read_event(_: &str, data: &str) -> Option<serde_json::Result<serde_json::Value>> {
+        Some(serde_json::from_str(data))
+    }
+
+    fn command_name(command: &LedgerCommand) -> &'static str {
+        command.name()
+    }
+
+    fn event_name(_: &serde_json::Value) -> &'static str {
+        "AccountClosed"
+    }
+
+    fn streams(_: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
+        Ok(vec![stream("account-one"), stream("account-two")])
+    }
+
+    fn decide(command: &LedgerCommand, _: &[&()]) -> Result<Vec<(usize, serde_json::Value)>, Rejection> {
+        let LedgerCommand::CloseAccount(close) = command else { return Ok(vec![]) };
+        let sound = json!({"account_id": "one"});
+        let second = match close.account_id.as_str() {
+            "wrong type" => json!({"account_id": 2}),
+            "missing" => json!({}),
+            "unknown field" => json!({"account_id": "two", "more": 1}),
+            "too large" => json!({"account_id": "x".repeat(1_000_000)}),
+            _ => sound.clone(),
+        };
+        Ok(vec![(0, sound), (1, second)])
+    }
+
+    fn evolve((): &mut (), _: &serde_json::Value) {}
+}
+
+async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(world: World) {
+    let _relay = world.service(&["relay"]).await;
+    let (shutdown, settings) = (Shutdown::new(), world.settings.clone());
+    let stop = shutdown.clone();
+    // on a thread of its own: the writer's future is not made to be moved between threads
+    let writer = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(millrace_writer::run::<Faulty>(&settings, Health::default(), stop))
+    });
+    let client = Client::new(&world);
+    let bad = ["wrong type", "missing", "unknown field", "too large"];
+    for (n, kind) in bad.iter().enumerate() {
+        client.send(&JsonCommand::close(format!("bad-{n}"), kind)).await;
+    }
+    client.send(&JsonCommand::close("good", "fine")).await;
+    for n in 0..bad.len() {
+        let outcome = world.outcome(&format!("bad-{n}")).await;
+        assert_eq!(
+            (&outcome["outcome"], &outcome["code"]),
+            (&"rejected".into(), &"not_publishable".into()),
+            "{outcome}"
+        );
+    }
+    assert_eq!(world.outcome("good").await["outcome"], "accepted");
+    let published = client.read_at_least(&world.log.events_topic(), 2).await;
+    let pool = world.pool(1);
+    let row = pool.get().await.expect("Postgres").query_one("SELECT count(*) FROM events", &[]).await.expect("events");
+    assert_eq!((published.len(), row.get::<_, i64>(0)), (2, 2), "only the good command's events are there");
+    shutdown.cancel();
+    writer.join().expect("the writer").expect("it leaves");
+}

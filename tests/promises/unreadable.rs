@@ -1,0 +1,77 @@
+//! Bad input between good: none of the good is lost, all of the bad is kept with its reason.
+
+use rdkafka::Message;
+use rdkafka::message::{Header, OwnedHeaders};
+
+use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
+use crate::world::World;
+
+crate::promises![unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect];
+
+async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    let codec = codec(&world).await;
+    let good = |n: usize| JsonCommand::open(format!("good-{n}"), &format!("g{n}"), None);
+    let framed = avro(&codec, &JsonCommand::open("x", "x", None));
+    let mut unknown = framed.clone();
+    unknown[1..5].copy_from_slice(&9_999_999_u32.to_be_bytes());
+    let event = serde_json::json!({"account_id": "x"});
+    let event = codec.encode_json(millrace_schemas::Topic::Events, "AccountClosed", &event).expect("an event");
+    let oversized = serde_json::json!({"account_id": "x".repeat(400_000)}).to_string();
+    let longest =
+        [0_u8, 0, 0, 0].iter().chain(&framed[4..5]).chain(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0x0f]).copied().collect();
+    let json = |name: &str| vec![("ce_type", name.to_owned()), ("content-type", "application/json".to_owned())];
+    let bad: Vec<(&str, Option<Vec<u8>>, Vec<(&str, String)>)> = vec![
+        ("no_magic_byte", Some(b"{\"account_id\":\"x\"}".to_vec()), vec![]),
+        ("unknown_schema_id", Some(unknown), vec![]),
+        ("no_datum", Some(framed[..framed.len() - 3].to_vec()), vec![]),
+        ("wrong_type", Some(event), vec![]),
+        ("oversized", Some(oversized.into_bytes()), json("CloseAccount")),
+        ("no_frame", Some(vec![0, 1]), vec![]),
+        ("no_value", None, vec![]),
+        ("no_datum", Some(longest), vec![]),
+        ("trailing_bytes", Some([framed.as_slice(), b"!"].concat()), vec![]),
+        ("no_json", Some(b"{\"account_id\":".to_vec()), json("CloseAccount")),
+        ("wrong_type", Some(b"{}".to_vec()), json("DeleteEverything")),
+        ("schema_mismatch", Some(b"{\"account_id\":5}".to_vec()), json("CloseAccount")),
+        ("schema_mismatch", Some(b"{\"account_id\":\"\\u0000\"}".to_vec()), json("CloseAccount")),
+        ("no_type", Some(b"{}".to_vec()), vec![("content-type", "application/json".to_owned())]),
+        ("invalid_expected_version", Some(framed.clone()), vec![("expected-version", "newest".to_owned())]),
+        ("invalid_header", Some(framed.clone()), vec![("correlation-id", "x".repeat(201))]),
+    ];
+    client.send(&good(0)).await;
+    for (n, (_, value, headers)) in bad.iter().enumerate() {
+        let id = format!("bad-{n}");
+        let mut all = vec![("ce_id", id.as_str())];
+        all.extend(headers.iter().map(|(key, value)| (*key, value.as_str())));
+        client.send_raw(Some("account-x"), value.as_deref(), text_headers(&all)).await;
+        client.send(&good(n + 1)).await;
+    }
+    // without an id nobody can be told, but it is kept
+    client.send_raw(None, Some(&framed), OwnedHeaders::new()).await;
+    let not_utf8 = OwnedHeaders::new().insert(Header { key: "ce_id", value: Some(&[0xff_u8, 0xfe]) });
+    client.send_raw(Some("account-x"), Some(&framed), not_utf8).await;
+    client.send(&good(bad.len() + 1)).await;
+
+    world.wait_for_outcomes(bad.len() as i64 + 2).await;
+    let letters = client.read_at_least(&world.log.dead_letters_topic(), bad.len() + 2).await;
+    assert_eq!(letters.len(), bad.len() + 2);
+    for (n, (code, value, _)) in bad.iter().enumerate() {
+        let id = format!("bad-{n}");
+        let letter =
+            letters.iter().find(|letter| header(letter, "ce_id").as_deref() == Some(&id)).expect("a dead letter");
+        assert_eq!(header(letter, "kafka_dlt-exception-fqcn").as_deref(), Some(*code), "{id}");
+        assert!(header(letter, "kafka_dlt-exception-message").is_some_and(|reason| !reason.is_empty()), "{id}");
+        assert_eq!(header(letter, "kafka_dlt-original-topic"), Some(world.log.commands_topic()), "{id}");
+        assert_eq!(letter.payload(), value.as_deref(), "{id}: the value is kept as it came");
+        let outcome = world.outcome(&id).await;
+        assert_eq!((&outcome["outcome"], &outcome["code"]), (&"dead-lettered".into(), &(*code).into()), "{id}");
+    }
+    for n in 0..=bad.len() + 1 {
+        assert_eq!(world.outcome(&format!("good-{n}")).await["outcome"], "accepted");
+    }
+    world.audit().await;
+    let listed = world.millrace(&["dead-letters", "list"]).await;
+    assert!(listed.contains("unknown_schema_id") && listed.contains("bad-0"), "{listed}");
+}
