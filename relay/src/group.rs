@@ -46,7 +46,9 @@ impl Group {
     }
 
     fn grant(&self, partitions: &BTreeSet<i32>) {
-        tracing::info!(?partitions, "assigned");
+        if !partitions.is_empty() {
+            tracing::info!(?partitions, "assigned");
+        }
         self.grants.send_modify(|grants| {
             for partition in partitions {
                 grants.partitions.insert(*partition, next_grant());

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millrace_schemas::headers::{CE_ID, LOG_POSITION};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -91,8 +92,19 @@ impl TailReader {
     }
 }
 
+/// The end of a partition is what is looked for here, and errors are retried by the caller: neither is worth a line.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "while reading the topic's tail");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 fn count_partitions(config: &ClientConfig, topic: &str) -> Result<u32, KafkaError> {
-    let consumer: BaseConsumer = config.create()?;
+    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
     let metadata = consumer.fetch_metadata(Some(topic), LAST_RECORDS)?;
     Ok(metadata.topics().first().map_or(0, |found| found.partitions().len() as u32))
 }
@@ -113,7 +125,7 @@ fn read_tails(
     depth: i64,
 ) -> Result<Vec<PartitionTail>, KafkaError> {
     let deadline = Instant::now() + if depth > 1 { FURTHER_BACK } else { LAST_RECORDS };
-    let consumer: BaseConsumer = config.create()?;
+    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
     let mut scans = BTreeMap::new();
     let mut wanted = TopicPartitionList::new();
     for &partition in partitions {
@@ -130,7 +142,7 @@ fn read_tails(
     Ok(ends.map(|(partition, s)| PartitionTail { partition, tail: s.tail(), next_offset: s.next_offset }).collect())
 }
 
-fn scan(consumer: &BaseConsumer, scans: &mut BTreeMap<i32, Scan>, deadline: Instant) -> Result<(), KafkaError> {
+fn scan(consumer: &BaseConsumer<Quiet>, scans: &mut BTreeMap<i32, Scan>, deadline: Instant) -> Result<(), KafkaError> {
     let mut error = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
     while scans.values().any(|scan| !scan.done) {
         match consumer.poll(POLL) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The four ends a command can come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum OutcomeKind {
     /// Its events are committed.
     Accepted,
@@ -53,6 +53,20 @@ impl FromStr for OutcomeKind {
     }
 }
 
+impl TryFrom<String> for OutcomeKind {
+    type Error = ParseOutcomeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<OutcomeKind> for String {
+    fn from(kind: OutcomeKind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
 /// A stream and its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamVersion {
@@ -81,4 +95,29 @@ pub struct Outcome {
     pub streams: Vec<StreamVersion>,
     /// When it was committed, microseconds since 1970.
     pub recorded_at: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use apache_avro::{from_value, to_value};
+
+    use super::*;
+    use crate::{Contract, Topic};
+
+    #[test]
+    fn an_outcome_fits_its_schema_and_reads_back() {
+        let outcome = Outcome {
+            command_id: "c".into(),
+            command_type: "CloseAccount".into(),
+            outcome: OutcomeKind::DeadLettered,
+            code: Some("no_datum".into()),
+            message: None,
+            token: None,
+            streams: vec![StreamVersion { stream_id: "account-1".into(), version: 1 }],
+            recorded_at: 1,
+        };
+        let schema = &Contract::ledger().record(Topic::Outcomes, "Outcome").unwrap().avro;
+        let value = to_value(&outcome).unwrap().resolve(schema).unwrap();
+        assert_eq!(from_value::<Outcome>(&value).unwrap(), outcome);
+    }
 }

@@ -1,6 +1,6 @@
 -- last_event(of_partition): the partition's last position and when it was recorded; no row when it is empty. Looks at
 -- the current month first: events never go back in time, so what is there is the last.
-CREATE FUNCTION last_event(of_partition integer) RETURNS TABLE (position bigint, recorded_at timestamptz)
+CREATE FUNCTION last_event(of_partition integer) RETURNS TABLE ("position" bigint, recorded_at timestamptz)
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE

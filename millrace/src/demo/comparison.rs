@@ -112,7 +112,7 @@ impl Comparison {
         let found = self.hit.as_ref().and_then(|hit| hit.description.as_ref());
         self.wrong_balance.is_none()
             && self.wrong_day.is_none()
-            && found.is_some_and(|text| text.contains("SIPO") && text.starts_with("Household payment"))
+            && found.is_some_and(|text| text.contains("Household payment (SIPO)"))
     }
 }
 

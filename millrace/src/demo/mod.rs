@@ -20,7 +20,7 @@ use crate::bank::commands::Commands;
 use crate::cli::DemoArguments;
 use crate::exit::NO;
 use crate::output::Output;
-use crate::stack::{at, prepare, start_services};
+use crate::stack::{at, prepare, start_services, until_one_ends};
 use comparison::Comparison;
 use report::Report;
 
@@ -54,11 +54,14 @@ async fn show(arguments: &DemoArguments, options: &millrace_compose::StackOption
     folder::mark(&stack)?;
     let settings = at(&stack, Settings::load(None, &Overrides::default())?);
     prepare(&settings).await?;
-    start_services(&stack, &settings, arguments.folders.ports.http_port.or(Some(0)), &console).await?;
+    let services = start_services(&stack, &settings, arguments.folders.ports.http_port.or(Some(0)), &console).await?;
 
     let counts = (commands.opens.len(), commands.entry_sets.len());
     console.line(&format!("producing {} commands that open accounts and {} entry sets", counts.0, counts.1));
-    let loaded = load::run(&settings, commands).await?;
+    let loaded = tokio::select! {
+        loaded = load::run(&settings, commands) => loaded?,
+        ended = until_one_ends(&stack, &services) => return Err(ended),
+    };
     console.line("all read models have caught up; comparing");
     let comparison = Comparison::make(&settings, &transactions).await?;
     let audit = audit(&settings, AUDIT_PATIENCE).await?;

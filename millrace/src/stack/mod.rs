@@ -14,7 +14,7 @@ use crate::cli::{FolderArguments, SettingsArguments, StackArguments, UpArguments
 use crate::migrate::migrate;
 use crate::output::Output;
 
-pub use services::{RunningService, start_services};
+pub use services::{RunningService, start_services, until_one_ends};
 
 /// What `up` prints.
 #[derive(Serialize)]

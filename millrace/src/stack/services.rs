@@ -21,6 +21,8 @@ const SERVICES: &[(&str, &[&str])] = &[
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked whether services still run.
+const WATCH: Duration = Duration::from_secs(1);
 /// How much of a dead service's log is shown.
 const TAIL_LINES: usize = 20;
 
@@ -77,6 +79,18 @@ async fn start(stack: &Stack, settings: &Settings, name: &str, arguments: &[&str
     let environment = environment.map(|(name, value)| (name.to_owned(), value.clone()));
     match stack.start_service(name, &program, &arguments, &environment).await? {
         ServiceStart::Started { pid } | ServiceStart::AlreadyRunning { pid } => Ok(pid),
+    }
+}
+
+/// Returns when one of the services has ended by itself: an error that shows the end of its log.
+pub async fn until_one_ends(stack: &Stack, services: &[RunningService]) -> anyhow::Error {
+    loop {
+        let running = stack.running();
+        let ended = services.iter().find(|service| !running.iter().any(|process| process.pid == service.pid));
+        if let Some(service) = ended {
+            return anyhow::anyhow!("{} has ended. {}", service.name, tail(stack, &service.name));
+        }
+        tokio::time::sleep(WATCH).await;
     }
 }
 

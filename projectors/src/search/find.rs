@@ -29,7 +29,7 @@ pub struct Hit {
 }
 
 /// Finds at most `limit` (1,000 at the most) entries and accounts that hold every word of `query`, the best first. Any
-/// text is a query. Needs no search path.
+/// text is a query; what follows its 1,000th character or 16th word is ignored. Needs no search path.
 ///
 /// # Errors
 /// When the read model is not there, or Postgres does not answer.

@@ -39,6 +39,7 @@ pub fn consumer_config(settings: &Settings, group: &str) -> Result<ClientConfig,
         .set("enable.auto.offset.store", "false")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "50")
+        .set("queued.min.messages", "2000")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.max.bytes", "4194304")
         .set("max.partition.fetch.bytes", "1048576");

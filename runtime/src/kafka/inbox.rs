@@ -3,6 +3,7 @@
 //! `StreamConsumer` has lost wake-ups (rust-rdkafka #665), so this polls. When what is handed on is not taken, the
 //! partitions are paused and polling goes on, so that the group does not take the member for dead.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -221,12 +222,16 @@ impl Poller {
         self.consumer.unsubscribe();
     }
 
+    /// Hands a record on as soon as there is room. What comes in while it waits is kept and follows in order: a record
+    /// that was polled is never dropped, since the group counts it as read.
     fn hand_on(&self, message: &BorrowedMessage<'_>) {
-        let size = RECORD_COST + message.payload_len() + message.key_len();
-        let cost = u32::try_from(size.min(ROOM)).unwrap_or(u32::MAX);
-        if let Some(room) = self.wait_for_room(cost, PATIENCE).or_else(|| self.wait_paused(cost)) {
+        let mut held = VecDeque::from([message.detach()]);
+        while let Some(message) = held.pop_front() {
+            let cost = cost(&message);
+            let room = self.wait_for_room(cost, PATIENCE).or_else(|| self.wait_paused(cost, &mut held));
+            let Some(room) = room else { return }; // stopping: what is not handed on is not done with either
             // the receiver is gone only when the inbox is being dropped
-            let _ = self.sender.send(Ok(Record { message: message.detach(), _room: room }));
+            let _ = self.sender.send(Ok(Record { message, _room: room }));
         }
     }
 
@@ -234,34 +239,42 @@ impl Poller {
         if let Ok(room) = self.room.clone().try_acquire_many_owned(cost) {
             return Some(room);
         }
-        let waiting = self.room.clone().acquire_many_owned(cost);
-        // a timeout can only be made inside the runtime
-        self.runtime.block_on(async { tokio::time::timeout(patience, waiting).await.ok()?.ok() })
+        let acquire = self.room.clone().acquire_many_owned(cost);
+        // the timeout is made inside: its timer needs the runtime
+        self.runtime.block_on(async { tokio::time::timeout(patience, acquire).await.ok()?.ok() })
     }
 
-    /// Pauses everything, and polls until there is room. Paused partitions give no records.
-    fn wait_paused(&self, cost: u32) -> Option<OwnedSemaphorePermit> {
-        let assigned = self.consumer.assignment().ok()?;
-        self.consumer.pause(&assigned).ok()?;
+    /// Pauses everything and goes on polling, so that the group does not take this member for dead, until there is
+    /// room; `None` when stopping. Where pausing fails, it waits without polling.
+    fn wait_paused(&self, cost: u32, held: &mut VecDeque<OwnedMessage>) -> Option<OwnedSemaphorePermit> {
+        let assigned = self.consumer.assignment();
+        let paused = assigned.and_then(|assigned| self.consumer.pause(&assigned).map(|()| assigned));
         let room = loop {
             if self.stop.is_cancelled() {
                 break None;
             }
-            if let Some(Ok(unexpected)) = self.consumer.poll(Duration::ZERO) {
-                // assigned during the pause: fetch it again later
-                let again = Offset::Offset(unexpected.offset());
-                let sought = self.consumer.seek(unexpected.topic(), unexpected.partition(), again, PATIENCE);
-                if let Err(error) = sought {
-                    tracing::warn!(%error, "a record that came during a pause is read again after the next rebalance");
-                }
+            if paused.is_ok()
+                && let Some(Ok(message)) = self.consumer.poll(Duration::ZERO)
+            {
+                held.push_back(message.detach()); // of a partition that was assigned meanwhile
             }
             if let Some(room) = self.wait_for_room(cost, POLL) {
                 break Some(room);
             }
         };
-        self.consumer.resume(&assigned).ok()?;
+        if let Ok(paused) = paused
+            && let Err(error) = self.consumer.resume(&paused)
+        {
+            tracing::warn!(%error, "partitions stay paused until the next rebalance");
+        }
         room
     }
+}
+
+/// The room that a record takes up.
+fn cost(message: &OwnedMessage) -> u32 {
+    let bytes = RECORD_COST + message.payload_len() + message.key_len();
+    u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 
 fn is_final(error: &KafkaError) -> bool {
