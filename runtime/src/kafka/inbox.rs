@@ -273,7 +273,7 @@ impl Poller {
 
 /// The room that a record takes up.
 fn cost(message: &OwnedMessage) -> u32 {
-    let bytes = RECORD_COST + message.payload_len() + message.key_len();
+    let bytes = RECORD_COST + message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
     u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 
