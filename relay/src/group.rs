@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
 use tokio::sync::watch;
 
 use crate::handover::Handover;
@@ -74,7 +75,12 @@ fn next_grant() -> u64 {
     LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
 }
 
-impl ClientContext for Group {}
+impl ClientContext for Group {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // librdkafka's own log has said it, and it keeps trying
+        tracing::debug!(%error, reason, "group member");
+    }
+}
 
 impl ConsumerContext for Group {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

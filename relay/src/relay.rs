@@ -116,11 +116,7 @@ impl Relay {
         bookkeeper.spawn(self.bookkeeping.clone().run(self.published.subscribe()));
         self.health.set_ready(true);
         let ended = self.turns().await;
-        if ended.is_err() {
-            // what is in flight is still worth waiting for; the error matters more than how that ends
-            tracing::debug!("stopping after an error");
-        }
-        self.stop().await;
+        self.stop().await; // also after an error: what is in flight is worth waiting for
         ended
     }
 

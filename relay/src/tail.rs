@@ -63,7 +63,9 @@ impl TailReader {
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_uncommitted")
-            .set("fetch.wait.max.ms", "10");
+            .set("fetch.wait.max.ms", "10")
+            // the default, a second, is how long a full queue stops fetching; reading further back fills it
+            .set("fetch.queue.backoff.ms", "10");
         Self { config, topic: topic.to_owned() }
     }
 

@@ -157,7 +157,9 @@ impl Settings {
             s if !(1024..=900_000).contains(&s.max_command_bytes) => {
                 out_of_range("max_command_bytes must be 1024 to 900000: a record's limit in Kafka is 1 MiB")
             }
-            s if s.session_timeout_ms < 1000 => out_of_range("session_timeout_ms must be 1000 or more"),
+            s if s.session_timeout_ms < 6000 => {
+                out_of_range("session_timeout_ms must be 6000 or more: Kafka's own group.min.session.timeout.ms")
+            }
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::settings::LogFormat;
 /// Sends `tracing` to standard error, from `info` up unless `RUST_LOG` says otherwise. Call once per process.
 pub fn init_telemetry(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=error,rdkafka=error,tokio_postgres=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off,tokio_postgres=warn"));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {

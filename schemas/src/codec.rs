@@ -1,6 +1,7 @@
 //! Values of a log's topics: Confluent framing and Avro outside, JSON or Rust types inside.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, Once, RwLock};
 
 use apache_avro::Schema;
@@ -184,7 +185,8 @@ impl Codec {
     /// # Errors
     /// Unreadable, or transient while the registry is away.
     pub async fn decode(&self, topic: Topic, value: &[u8]) -> Result<Decoded, DecodeError> {
-        let (id, mut datum) = framing::unframe(value)?;
+        let (id, datum) = framing::unframe(value)?;
+        let mut datum = Datum { rest: datum, overrun: false };
         let decoded = match self.own.get(&id) {
             Some(own) if own.record.topic != topic => return Err(wrong_type(self.contract, topic, own.record.name)),
             Some(own) => own.reader.read_value(&mut datum).map(|value| Decoded { record: own.record, value }),
@@ -200,8 +202,11 @@ impl Codec {
         };
         let decoded = decoded
             .map_err(|e| DecodeError::unreadable("no_datum", format!("the value is no datum of schema {id}: {e}")))?;
-        if !datum.is_empty() {
-            let reason = format!("{} bytes are left over after the datum of schema {id}", datum.len());
+        if datum.overrun {
+            return Err(DecodeError::unreadable("no_datum", format!("the value ends inside the datum of schema {id}")));
+        }
+        if !datum.rest.is_empty() {
+            let reason = format!("{} bytes are left over after the datum of schema {id}", datum.rest.len());
             return Err(DecodeError::unreadable("trailing_bytes", reason));
         }
         if topic == Topic::Commands {
@@ -238,6 +243,20 @@ impl Codec {
         let foreign = Arc::new(ForeignSchema { writer, record });
         self.foreign.write().unwrap_or_else(|e| e.into_inner()).insert(id, foreign.clone());
         Ok(foreign)
+    }
+}
+
+/// A datum being read, which notes when more is asked for than there is. apache-avro 0.22 takes the end of input for
+/// a null where a boolean, a text or a union's branch should begin: a datum cut short would read as another one.
+struct Datum<'a> {
+    rest: &'a [u8],
+    overrun: bool,
+}
+
+impl Read for Datum<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.overrun |= buffer.len() > self.rest.len();
+        self.rest.read(buffer)
     }
 }
 

@@ -135,10 +135,15 @@ BEGIN
 
     RETURN QUERY
     SELECT verdicts[asked.nr], stream_ids[stale_streams[asked.nr]], versions[stale_streams[asked.nr]],
-           c.outcome, c.code, c.message, c.type,
-           c.stream_ids, c.versions, c.partitions, c.positions, c.recorded_at
+           stored.outcome, stored.code, stored.message, stored.type,
+           stored.its_stream_ids, stored.its_versions, stored.its_partitions, stored.its_positions, stored.recorded_at
       FROM unnest(command_ids) WITH ORDINALITY AS asked(id, nr)
-      LEFT JOIN LATERAL (SELECT * FROM commands WHERE command_id = asked.id LIMIT 1) AS c ON true
+      -- other names for the columns that are called as this function's variables are
+      LEFT JOIN LATERAL (
+            SELECT c.outcome, c.code, c.message, c.type, c.stream_ids AS its_stream_ids, c.versions AS its_versions,
+                   c.partitions AS its_partitions, c.positions AS its_positions, c.recorded_at
+              FROM commands AS c WHERE c.command_id = asked.id LIMIT 1
+           ) AS stored ON true
      ORDER BY asked.nr;
 END
 $$;

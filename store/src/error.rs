@@ -49,7 +49,9 @@ impl StoreError {
 /// something, or another transaction was in the way.
 fn is_transient(error: &tokio_postgres::Error) -> bool {
     let Some(state) = error.code() else {
-        return true; // not the server's answer: the connection broke
+        // Not the server's word. Either the connection broke, or the answer is not what was asked for: a fault of ours.
+        let cause = std::error::Error::source(error);
+        return error.is_closed() || cause.is_none_or(|cause| cause.is::<std::io::Error>());
     };
     let class = state.code().get(..2).unwrap_or_default();
     matches!(class, "08" | "53" | "57" | "40" | "55")

@@ -21,7 +21,7 @@ async fn killed_at_random_writer_relay_and_projectors_lose_and_double_nothing(wo
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let fast = [("MILLRACE_SESSION_TIMEOUT_MS", "6000")];
-    let mut services = vec![
+    let mut services = [
         world.service_with(&["writer"], &fast).await,
         world.service_with(&["relay"], &fast).await,
         world.service_with(&["projector", "reporting"], &fast).await,

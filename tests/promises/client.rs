@@ -131,19 +131,25 @@ fn read_topic(bootstrap: &str, topic: &str) -> BTreeMap<i32, Vec<OwnedMessage>> 
     let patience = Duration::from_secs(20);
     let metadata = consumer.fetch_metadata(Some(topic), patience).expect("metadata");
     let mut read = BTreeMap::new();
+    let mut list = TopicPartitionList::new();
+    let mut missing = 0;
     for partition in metadata.topics()[0].partitions() {
         let (low, high) = consumer.fetch_watermarks(topic, partition.id(), patience).expect("watermarks");
-        let mut records = Vec::new();
-        let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition.id(), Offset::Offset(low)).expect("an offset");
-        consumer.assign(&list).expect("assigned");
-        while records.last().map_or(low, |last: &OwnedMessage| last.offset() + 1) < high {
-            let message = consumer.poll(patience).expect("a record").expect("a record");
-            records.push(message.detach());
-        }
-        read.insert(partition.id(), records);
+        read.insert(partition.id(), (high, Vec::new()));
+        missing += high - low;
     }
-    read
+    consumer.assign(&list).expect("assigned");
+    while missing > 0 {
+        let message = consumer.poll(patience).expect("a record").expect("a record");
+        let (high, records) = read.get_mut(&message.partition()).expect("a partition of the topic");
+        // what came after the look at the ends is for another look
+        if message.offset() < *high {
+            records.push(message.detach());
+            missing -= 1;
+        }
+    }
+    read.into_iter().map(|(partition, (_, records))| (partition, records)).collect()
 }
 
 /// Headers of texts.

@@ -8,6 +8,9 @@ use crate::world::World;
 
 crate::promises![unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect];
 
+/// Bad input: the code it gets, its value, its headers beside `ce_id`.
+type Bad = (&'static str, Option<Vec<u8>>, Vec<(&'static str, String)>);
+
 async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect(world: World) {
     let _services = world.pipeline().await;
     let client = Client::new(&world);
@@ -22,7 +25,7 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     let longest =
         [0_u8, 0, 0, 0].iter().chain(&framed[4..5]).chain(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0x0f]).copied().collect();
     let json = |name: &str| vec![("ce_type", name.to_owned()), ("content-type", "application/json".to_owned())];
-    let bad: Vec<(&str, Option<Vec<u8>>, Vec<(&str, String)>)> = vec![
+    let bad: Vec<Bad> = vec![
         ("no_magic_byte", Some(b"{\"account_id\":\"x\"}".to_vec()), vec![]),
         ("unknown_schema_id", Some(unknown), vec![]),
         ("no_datum", Some(framed[..framed.len() - 3].to_vec()), vec![]),

@@ -15,10 +15,15 @@ pub fn client_config(settings: &Settings) -> Result<ClientConfig, SettingsError>
         .set("client.id", "millrace")
         .set("reconnect.backoff.max.ms", "2000")
         .set("socket.keepalive.enable", "true");
+    Ok(with_properties(config, settings))
+}
+
+/// What the settings say goes over what is set here.
+fn with_properties(mut config: ClientConfig, settings: &Settings) -> ClientConfig {
     for (name, value) in settings.kafka_properties() {
         config.set(name, value);
     }
-    Ok(config)
+    config
 }
 
 /// A member of a consumer group that stores its offsets itself, after the effect is durable. What it fetches ahead is
@@ -42,8 +47,10 @@ pub fn consumer_config(settings: &Settings, group: &str) -> Result<ClientConfig,
         .set("queued.min.messages", "2000")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.max.bytes", "4194304")
+        // with a full queue librdkafka would otherwise fetch nothing for a whole second
+        .set("fetch.queue.backoff.ms", "10")
         .set("max.partition.fetch.bytes", "1048576");
-    Ok(config)
+    Ok(with_properties(config, settings))
 }
 
 /// A producer that keeps order and writes nothing twice within its life.
@@ -62,5 +69,5 @@ pub fn producer_config(settings: &Settings) -> Result<ClientConfig, SettingsErro
         .set("message.max.bytes", "4194304")
         .set("queue.buffering.max.messages", "50000")
         .set("queue.buffering.max.kbytes", "32768");
-    Ok(config)
+    Ok(with_properties(config, settings))
 }

@@ -13,8 +13,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+
+use super::trouble::Trouble;
 
 /// Most bytes of records handed on and not yet dropped by the receiver.
 const ROOM: usize = 16 * 1024 * 1024;
@@ -53,9 +56,14 @@ pub struct Offsets {
 
 struct Member {
     group: String,
+    trouble: Trouble,
 }
 
-impl ClientContext for Member {}
+impl ClientContext for Member {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.trouble.tell(&self.group, &error, reason);
+    }
+}
 
 impl ConsumerContext for Member {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -97,7 +105,8 @@ impl Inbox {
     /// When librdkafka refuses a setting, or no thread can be had.
     pub fn join(config: &ClientConfig, topic: &str) -> Result<Self, KafkaError> {
         let group = config.get("group.id").unwrap_or_default().to_owned();
-        let consumer: BaseConsumer<Member> = config.create_with_context(Member { group })?;
+        let consumer: BaseConsumer<Member> =
+            config.create_with_context(Member { group, trouble: Trouble::default() })?;
         consumer.subscribe(&[topic])?;
         let consumer = Arc::new(consumer);
         let weak = Arc::downgrade(&consumer);
@@ -213,7 +222,10 @@ impl Poller {
                     let _ = self.sender.send(Err(error));
                     break;
                 }
-                Some(Err(error)) => tracing::debug!(%error, "Kafka is away; librdkafka keeps trying"),
+                Some(Err(error)) => {
+                    let member = self.consumer.context();
+                    member.trouble.tell(&member.group, &error, "polling");
+                }
             }
         }
         if let Err(error) = self.consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {

@@ -5,6 +5,7 @@ mod inbox;
 mod outbox;
 mod partition_reader;
 mod topics;
+mod trouble;
 
 pub use config::{client_config, consumer_config, producer_config};
 pub use inbox::{Inbox, Offsets, Record};

@@ -11,6 +11,8 @@ use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
+use super::trouble::Trouble;
+
 /// How long to wait for room when librdkafka's queue is full.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(2);
 
@@ -73,9 +75,16 @@ struct BatchState {
     report: Option<oneshot::Sender<Result<Delivered, DeliveryError>>>,
 }
 
-struct Reports;
+#[derive(Default)]
+struct Reports {
+    trouble: Trouble,
+}
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.trouble.tell("producer", &error, reason);
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Batch>;
@@ -136,7 +145,7 @@ impl Outbox {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        Ok(Self { producer: config.create_with_context(Reports)? })
+        Ok(Self { producer: config.create_with_context(Reports::default())? })
     }
 
     /// Hands a batch to librdkafka, waiting for room in its queue. The receiver tells when every record of it is
