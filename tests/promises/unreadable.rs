@@ -3,10 +3,15 @@
 use rdkafka::Message;
 use rdkafka::message::{Header, OwnedHeaders};
 
+use millrace_schemas::{DecodeError, Topic};
+
 use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
 use crate::world::World;
 
-crate::promises![unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect];
+crate::promises![
+    unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect,
+    a_command_cut_short_anywhere_is_unreadable_never_another_command
+];
 
 /// Bad input: the code it gets, its value, its headers beside `ce_id`.
 type Bad = (&'static str, Option<Vec<u8>>, Vec<(&'static str, String)>);
@@ -20,7 +25,7 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     let mut unknown = framed.clone();
     unknown[1..5].copy_from_slice(&9_999_999_u32.to_be_bytes());
     let event = serde_json::json!({"account_id": "x"});
-    let event = codec.encode_json(millrace_schemas::Topic::Events, "AccountClosed", &event).expect("an event");
+    let event = codec.encode_json(Topic::Events, "AccountClosed", &event).expect("an event");
     let oversized = serde_json::json!({"account_id": "x".repeat(400_000)}).to_string();
     let longest =
         [0_u8, 0, 0, 0].iter().chain(&framed[4..5]).chain(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0x0f]).copied().collect();
@@ -77,4 +82,22 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     world.audit().await;
     let listed = world.millrace(&["dead-letters", "list"]).await;
     assert!(listed.contains("unknown_schema_id") && listed.contains("bad-0"), "{listed}");
+}
+
+async fn a_command_cut_short_anywhere_is_unreadable_never_another_command(world: World) {
+    let codec = codec(&world).await;
+    let commands = [
+        JsonCommand::open("x", "an account", None),
+        JsonCommand::open("x", "an account", Some(70_000)),
+        JsonCommand::post("x", &[("an account", 1), ("another", -1)]),
+        JsonCommand::close("x", "an account"),
+    ];
+    for command in &commands {
+        let whole = avro(&codec, command);
+        codec.decode(Topic::Commands, &whole).await.expect("the whole of it");
+        for end in 0..whole.len() {
+            let cut = codec.decode(Topic::Commands, &whole[..end]).await;
+            assert!(matches!(cut, Err(DecodeError::Unreadable { .. })), "{command:?} cut at {end} is {cut:?}");
+        }
+    }
 }
