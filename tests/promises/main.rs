@@ -10,6 +10,7 @@ mod positions;
 mod projection;
 mod publishable;
 mod real_data;
+mod search;
 mod service;
 mod taking_effect_once;
 mod unreadable;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         unreadable::promises(),
         publishable::promises(),
         projection::promises(),
+        search::promises(),
         durable::promises(),
         outages::promises(),
         chaos::promises(),

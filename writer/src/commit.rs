@@ -6,11 +6,14 @@ use deadpool_postgres::{GenericClient, Pool};
 use millrace_runtime::{Health, Shutdown, retry};
 use millrace_schemas::{Codec, Outcome, StreamId};
 use millrace_store::{Append, Log, StoreError, Verdict};
+use tokio::sync::mpsc;
 
 use crate::Domain;
+use crate::acknowledge::Committed;
 use crate::command::Command;
 use crate::decide::{Addressed, decide};
 use crate::error::{Ended, ended};
+use crate::ingest::ReadBatch;
 use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS, COMMANDS, DUPLICATES, STALE};
 use crate::states::{States, Versioned};
 
@@ -38,13 +41,36 @@ struct Attempt<S> {
 }
 
 impl<D: Domain> Committer<'_, D> {
+    /// The second stage: runs until the first has ended, or nobody takes what is committed any more.
+    ///
+    /// # Errors
+    /// As [`Committer::commit`].
+    pub async fn run(
+        &mut self,
+        mut batches: mpsc::Receiver<ReadBatch<D::Command>>,
+        committed: mpsc::Sender<Committed>,
+    ) -> Result<(), Ended> {
+        while let Some(ReadBatch { records, commands, unreadable }) = batches.recv().await {
+            let outcomes = self.commit(&commands).await?;
+            let told = commands.into_iter().filter_map(|command| {
+                // a command that came twice in the batch is told twice
+                Some((outcomes.get(&command.id)?.clone(), command.metadata))
+            });
+            let outcomes = told.collect();
+            if committed.send(Committed { records, unreadable, outcomes }).await.is_err() {
+                return Ok(()); // the next stage has ended: its result says why
+            }
+        }
+        Ok(())
+    }
+
     /// The outcome of every command, durable on return; keyed by command id. A batch that conflicts with another
     /// writer is decided again under the partitions' locks, where nobody can get in between.
     ///
     /// # Errors
     /// When the process is to stop, or Postgres gives an error that does not pass. What was committed by then is
     /// found again as duplicates.
-    pub async fn commit(&mut self, commands: &[Command<D::Command>]) -> Result<HashMap<String, Outcome>, Ended> {
+    async fn commit(&mut self, commands: &[Command<D::Command>]) -> Result<HashMap<String, Outcome>, Ended> {
         BATCH_COMMANDS.observe(commands.len() as f64);
         let mut seen = HashSet::new();
         let unique = commands.iter().filter(|command| seen.insert(command.id.as_str()));

@@ -10,6 +10,7 @@ mod commit;
 mod decide;
 mod domain;
 mod error;
+mod ingest;
 mod ledger;
 mod metrics;
 mod outgoing;

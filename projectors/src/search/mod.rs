@@ -4,6 +4,7 @@
 
 mod find;
 mod rows;
+mod words;
 
 use deadpool_postgres::Transaction;
 use futures::future::BoxFuture;

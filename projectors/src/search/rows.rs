@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use millrace_schemas::ledger::LedgerEvent;
 use tokio_postgres::types::ToSql;
 
+use super::words::ascii_words;
 use crate::{ApplyError, Event};
 
 /// One vector a column.
@@ -19,6 +20,7 @@ pub(super) struct Rows<'a> {
     amounts_minor: Vec<Option<i64>>,
     currencies: Vec<&'a str>,
     reporting_at: Vec<Option<Timestamp>>,
+    words: Vec<Option<String>>,
 }
 
 impl<'a> Rows<'a> {
@@ -60,6 +62,10 @@ impl<'a> Rows<'a> {
         currency: &'a str,
         reporting_at: Option<Timestamp>,
     ) {
+        let last = self.ids.len() - 1;
+        let (kind, id, account_id) = (self.kinds[last], self.ids[last], self.account_ids[last]);
+        let parts = [kind, id, account_id, currency].into_iter().chain(description);
+        self.words.push(ascii_words(parts));
         self.descriptions.push(description);
         self.amounts_minor.push(amount_minor);
         self.currencies.push(currency);
@@ -72,7 +78,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         let statement = transaction.prepare_cached(include_str!("sql/add.sql")).await?;
-        let parameters: [&(dyn ToSql + Sync); 9] = [
+        let parameters: [&(dyn ToSql + Sync); 10] = [
             &self.partitions,
             &self.positions,
             &self.kinds,
@@ -82,6 +88,7 @@ impl<'a> Rows<'a> {
             &self.amounts_minor,
             &self.currencies,
             &self.reporting_at,
+            &self.words,
         ];
         transaction.execute(&statement, &parameters).await?;
         Ok(())

@@ -1,10 +1,14 @@
 -- $1 partitions integer[], $2 positions bigint[], $3 kinds text[], $4 ids text[], $5 account_ids text[],
--- $6 descriptions text[], $7 amounts_minor bigint[], $8 currencies text[], $9 reporting_at timestamptz[]
+-- $6 descriptions text[], $7 amounts_minor bigint[], $8 currencies text[], $9 reporting_at timestamptz[],
+-- $10 words text[]: of each document its words, joined by spaces; null: to be found here
 WITH document AS MATERIALIZED (
-    SELECT *, words_of(concat_ws(' ', kind, id, account_id, currency, description)) AS words
+    SELECT partition, position, kind, id, account_id, description, amount_minor, currency, reporting_at,
+           CASE WHEN known_words IS NULL THEN words_of(concat_ws(' ', kind, id, account_id, currency, description))
+                ELSE string_to_array(known_words, ' ') END AS words
       FROM unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-                  $8::text[], $9::timestamptz[])
-           AS document (partition, position, kind, id, account_id, description, amount_minor, currency, reporting_at)
+                  $8::text[], $9::timestamptz[], $10::text[])
+           AS document (partition, position, kind, id, account_id, description, amount_minor, currency, reporting_at,
+                        known_words)
 ), learnt AS (
     -- in order, so that two instances that learn the same words don't wait for each other in a circle
     INSERT INTO vocabulary (word)
