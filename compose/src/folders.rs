@@ -60,38 +60,6 @@ impl DataDir {
         Ok(Self(path))
     }
 
-    /// Deletes all that a stack ever makes here, and the folder itself if it holds nothing else: somebody may have
-    /// chosen his home for a data folder.
-    pub(crate) fn delete(&self) -> Result<()> {
-        const MADE_HERE: [&str; 10] = [
-            "postgres",
-            "postgres.new",
-            "kafka",
-            "logs",
-            "tmp",
-            "postgres.password",
-            "postgres.password.next",
-            "stack.json.next",
-            "stack.json",
-            "lock",
-        ];
-        for path in MADE_HERE.map(|name| self.0.join(name)) {
-            let deleted = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            match deleted {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StackError::path("deleting", &path)(error));
-                }
-                _ => {}
-            }
-        }
-        match std::fs::remove_dir(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
-                Err(StackError::path("deleting", &self.0)(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -179,18 +147,6 @@ mod tests {
         for bad in ["/a,b", "/a:b", "/a\\b", "/a\nb", "/a*"] {
             assert!(check_name(Path::new(bad)).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn deleting_a_stack_spares_what_it_did_not_make() {
-        let folder = std::env::temp_dir().join(format!("millrace-delete-{}", uuid::Uuid::new_v4()));
-        let data_dir = DataDir::create(&folder).unwrap();
-        std::fs::write(folder.join("letter.txt"), "mine").unwrap();
-        data_dir.delete().unwrap();
-        assert!(folder.join("letter.txt").exists() && !folder.join("logs").exists());
-        std::fs::remove_file(folder.join("letter.txt")).unwrap();
-        data_dir.delete().unwrap();
-        assert!(!folder.exists());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod addresses;
 mod artifacts;
 mod contents;
 mod databases;
+mod delete;
 mod down;
 mod error;
 mod fetch;
@@ -46,6 +47,7 @@ mod unpack;
 mod up;
 
 pub use addresses::Addresses;
+pub use delete::{DEMO_MARK, SERVICES_FILE};
 pub use error::{Result, StackError};
 pub use folders::{default_cache_dir, default_data_dir};
 pub use port_owner::PortOwner;

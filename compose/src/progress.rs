@@ -59,8 +59,9 @@ impl Default for Console {
 impl Progress for Console {
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| write_line(text)),
-            None => write_line(text),
+            // suspending draws the bar, also one that has nothing to show yet
+            Some(bar) if bar.length().is_some() => bar.suspend(|| write_line(text)),
+            _ => write_line(text),
         }
     }
 

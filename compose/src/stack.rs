@@ -165,16 +165,25 @@ impl Stack {
     /// # Errors
     /// [`StackError::StillRunning`], or [`StackError::NoStack`] if the folder isn't a stack's (any more).
     pub async fn destroy(self) -> Result<()> {
-        let _lock = self.lock(&Silent).await?;
-        let data_dir = self.data_dir.path().to_owned();
-        let running = Running::in_folder(&self.data_dir);
+        Self::destroy_in(self.data_dir()).await
+    }
+
+    /// [`Stack::destroy`] for a folder that may hold a damaged stack.
+    ///
+    /// # Errors
+    /// As [`Stack::destroy`].
+    pub async fn destroy_in(data_dir: &Path) -> Result<()> {
+        let found = DataDir::open(data_dir)?;
+        let data_dir = found.path().to_owned();
+        let _lock = FolderLock::acquire(&found.lock_file(), &Silent).await?;
+        let running = Running::in_folder(&found);
         if !running.is_empty() {
             return Err(StackError::StillRunning { names: running.names(), data_dir });
         }
-        if StackFile::read(&self.data_dir.stack_file())?.is_none() {
+        if !found.stack_file().exists() {
             return Err(StackError::NoStack { data_dir });
         }
-        self.data_dir.delete()
+        found.delete()
     }
 
     pub(crate) async fn lock(&self, progress: &dyn Progress) -> Result<FolderLock> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use millrace_runtime::Settings;
-use millrace_runtime::kafka::{PartitionReader, client_config};
+use millrace_runtime::kafka::{Delivered, PartitionReader, client_config};
 use millrace_schemas::headers::{
     CE_ID, DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_OFFSET, DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TOPIC,
 };
@@ -15,6 +15,7 @@ use rdkafka::{ClientConfig, Message};
 use serde::Serialize;
 
 use crate::cli::DeadLettersAction;
+use crate::kafka_state::partitions;
 use crate::output::Output;
 
 /// A dead letter, without its value.
@@ -53,14 +54,12 @@ pub async fn run(settings: &Settings, action: DeadLettersAction, output: Output)
 pub async fn read(settings: &Settings) -> anyhow::Result<Vec<DeadLetter>> {
     let config = client_config(settings)?;
     let topic = settings.log.parse::<LogName>()?.dead_letters_topic();
-    let partitions = i32::try_from(settings.partitions)?;
-    let read = tokio::task::spawn_blocking(move || read_topic(&config, &topic, partitions));
-    read.await?
+    tokio::task::spawn_blocking(move || read_topic(&config, &topic)).await?
 }
 
-fn read_topic(config: &ClientConfig, topic: &str, partitions: i32) -> anyhow::Result<Vec<DeadLetter>> {
+fn read_topic(config: &ClientConfig, topic: &str) -> anyhow::Result<Vec<DeadLetter>> {
     let mut letters = Vec::new();
-    for partition in 0..partitions {
+    for partition in 0..partitions(&config.create()?, topic)? {
         let mut reader = PartitionReader::open(config, topic, partition, None)?;
         while let Some(letter) = reader.next(|message| DeadLetter::from(message))? {
             letters.push(letter);
@@ -68,6 +67,14 @@ fn read_topic(config: &ClientConfig, topic: &str, partitions: i32) -> anyhow::Re
     }
     letters.sort_by_key(|letter| letter.refused_at_ms);
     Ok(letters)
+}
+
+impl DeadLetter {
+    /// Whether it is the last record that was delivered to its partition of a topic.
+    pub fn is_last_of(&self, delivered: &Delivered) -> bool {
+        let place = (self.original_topic.clone(), self.original_partition);
+        delivered.get(&place) == Some(&self.original_offset)
+    }
 }
 
 impl From<&BorrowedMessage<'_>> for DeadLetter {

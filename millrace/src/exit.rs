@@ -1,8 +1,13 @@
 //! Exit codes.
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use millrace_projectors::ProjectorError;
 use millrace_runtime::SettingsError;
+use millrace_runtime::postgres::PostgresUrlError;
+use millrace_schemas::{ParseLogNameError, ParseStreamIdError};
+use millrace_store::StoreError;
 
 /// The answer is no: refused, not found, does not agree.
 pub const NO: u8 = 1;
@@ -14,8 +19,18 @@ const FAILED: u8 = 3;
 /// Prints an error with its causes, and gives its exit code.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("millrace: {}", chain(error));
-    let usage = error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<Usage>());
-    ExitCode::from(if usage { USAGE } else { FAILED })
+    ExitCode::from(if error.chain().any(is_usage) { USAGE } else { FAILED })
+}
+
+/// Whether the caller has to ask for something else.
+fn is_usage(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<Usage>()
+        || cause.is::<SettingsError>()
+        || cause.is::<ParseLogNameError>()
+        || cause.is::<ParseStreamIdError>()
+        || matches!(cause.downcast_ref(), Some(PostgresUrlError::Malformed))
+        || matches!(cause.downcast_ref(), Some(ProjectorError::Unknown { .. }))
+        || matches!(cause.downcast_ref(), Some(StoreError::Partitions { .. }))
 }
 
 /// The error and its causes in one line; a cause that the error says already is left out.
@@ -37,4 +52,22 @@ impl std::fmt::Display for Usage {
     }
 }
 
-impl std::error::Error for Usage {}
+impl Error for Usage {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_wrong_usage_and_a_silent_server_is_not() {
+        let bad_log = "No Log".parse::<millrace_schemas::LogName>().unwrap_err();
+        let bad_stream = "account".parse::<millrace_schemas::StreamId>().unwrap_err();
+        let bad_projector = ProjectorError::Unknown { name: "x".into(), known: String::new() };
+        for error in [bad_log.into(), bad_stream.into(), bad_projector.into(), PostgresUrlError::Malformed.into()] {
+            let error: anyhow::Error = error;
+            assert!(error.context("while starting").chain().any(is_usage));
+        }
+        let failed = anyhow::Error::from(std::io::Error::other("no answer"));
+        assert!(!failed.chain().any(is_usage));
+    }
+}

@@ -17,6 +17,7 @@ mod send;
 mod services;
 mod stack;
 mod stream;
+mod tail;
 
 use std::process::ExitCode;
 
@@ -44,15 +45,16 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { settings, output, command } = cli;
     match command {
         Command::Up(arguments) => stack::up(&settings, &arguments, output).await,
-        Command::Down(arguments) => stack::down(&arguments).await,
-        Command::Env(arguments) => stack::env(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments, output).await,
+        Command::Down(arguments) => stack::down(&arguments, output).await,
+        Command::Env(arguments) => stack::env(&arguments, output),
+        Command::Demo(arguments) => demo::run(&settings, &arguments, output).await,
         Command::Writer(arguments) => services::writer(&settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector { name, service } => services::projector(&settings, &name, service).await,
-        Command::Migrate => migrate::run(&settings.load()?).await,
+        Command::Migrate => migrate::run(&settings.load()?, output).await,
         Command::Schemas { action } => schemas::run(&settings.load()?, action, output).await,
         Command::Send(arguments) => send::run(&settings.load()?, &arguments, output).await,
+        Command::Tail(arguments) => tail::run(&settings.load()?, &arguments, output).await,
         Command::Outcome { id } => outcome::run(&settings.load()?, &id, output).await,
         Command::Stream { action } => stream::run(&settings.load()?, action, output).await,
         Command::Search { query, limit } => search::run(&settings.load()?, &query, limit, output).await,

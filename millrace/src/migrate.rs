@@ -6,12 +6,24 @@ use anyhow::Context;
 use millrace_runtime::kafka::{TopicSpec, client_config, create_topics};
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::LogName;
+use serde::Serialize;
 use tokio_postgres::NoTls;
 
+use crate::output::Output;
+
+/// What is up to date.
+#[derive(Serialize)]
+struct Migrated<'a> {
+    log: &'a str,
+    partitions: u32,
+}
+
 /// The command.
-pub async fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     migrate(settings).await?;
-    println!("log {}, its topics and the read models are up to date", settings.log);
+    let migrated = Migrated { log: &settings.log, partitions: settings.partitions };
+    output
+        .print(&migrated, |migrated| format!("log {}, its topics and the read models are up to date", migrated.log))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum Output {
     /// For a person.
     Text,
-    /// One JSON object, for a program.
+    /// JSON, for a program: one value, or from `tail` one a line.
     Json,
 }
 
@@ -21,11 +21,23 @@ impl Output {
             Self::Json => serde_json::to_string_pretty(result)?,
             Self::Text => text(result).trim_end().to_owned(),
         };
-        let written = writeln!(std::io::stdout(), "{printed}");
-        match written {
-            // whoever read us has read enough
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        write_line(&printed).map(|_| ())
+    }
+
+    /// Prints one of many results as a line, of JSON or as `text` makes it. False when nobody reads them any more.
+    pub fn print_line<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
+        write_line(&match self {
+            Self::Json => serde_json::to_string(result)?,
+            Self::Text => text(result),
+        })
+    }
+}
+
+/// False when whoever read us has read enough.
+fn write_line(printed: &str) -> anyhow::Result<bool> {
+    match writeln!(std::io::stdout(), "{printed}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -187,8 +187,8 @@ pub fn text(report: &Report) -> String {
     let log = &report.log;
     match &report.first_difference {
         None => format!(
-            "audit of {log}: ok\n  {} events in {} partitions: positions 1..n in Postgres, the same events in the same \
-             order in the topic, applied by every read model\n  {} balances and the daily totals computed again from \
+            "audit of {log}: ok\n  {} events in {} partitions: positions 1..n in Postgres, the same in the topic in the \
+             same\n  order, applied by every read model\n  {} balances and the daily totals computed again from \
              the log: all agree\n  {:.1} s",
             report.events,
             report.partitions.len(),

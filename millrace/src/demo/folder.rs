@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use millrace_compose::{Console, Stack, StackOptions, default_data_dir};
+use millrace_compose::{Console, DEMO_MARK, Stack, StackError, StackOptions, default_data_dir};
 
 use crate::cli::FolderArguments;
 use crate::exit::Usage;
 use crate::stack;
-
-/// Says that a folder's stack is a demo's.
-const MARK: &str = "demo";
 
 /// Where the demo's stack goes: a folder without a stack, after an earlier demo's is stopped and deleted. Ports are any
 /// that are free, unless asked for.
@@ -30,23 +27,31 @@ pub async fn fresh(arguments: &FolderArguments) -> anyhow::Result<StackOptions> 
     ] {
         port.get_or_insert(0);
     }
-    if let Ok(earlier) = Stack::open(&options.data_dir) {
-        if !options.data_dir.join(MARK).exists() {
+    if holds_a_stack(&options.data_dir) {
+        if !options.data_dir.join(DEMO_MARK).is_file() {
             let folder = options.data_dir.display();
             return Err(Usage(format!("{folder} holds a stack that is not a demo's: give another --data-dir")).into());
         }
-        earlier.down(&Console::new()).await?;
-        earlier.destroy().await?;
+        Stack::down_in(&options.data_dir, &Console::new()).await?;
+        Stack::destroy_in(&options.data_dir).await?;
     }
     Ok(options)
 }
 
-/// Notes that the stack is a demo's.
+/// Notes that the stack in the demo's folder is a demo's, if there is one by now.
 ///
 /// # Errors
-/// When its folder can't be written to.
-pub fn mark(stack: &Stack) -> anyhow::Result<()> {
-    std::fs::write(stack.data_dir().join(MARK), "").context("the demo's folder can't be written to")
+/// When the folder can't be written to.
+pub fn mark(data_dir: &Path) -> anyhow::Result<()> {
+    if holds_a_stack(data_dir) {
+        std::fs::write(data_dir.join(DEMO_MARK), "").context("the demo's folder can't be written to")?;
+    }
+    Ok(())
+}
+
+/// Also a damaged one, such as an interrupted demo leaves.
+fn holds_a_stack(data_dir: &Path) -> bool {
+    !matches!(Stack::open(data_dir), Err(StackError::NoStack { .. }))
 }
 
 fn beside(folder: &Path) -> PathBuf {

@@ -7,17 +7,18 @@ mod load;
 mod progress;
 mod report;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use millrace_compose::{Console, Progress, Stack};
-use millrace_runtime::{Overrides, Settings};
+use millrace_compose::{Console, Progress, Stack, StackOptions};
+use millrace_runtime::{Settings, on_signal};
 
 use crate::audit::audit;
 use crate::bank;
 use crate::bank::commands::Commands;
-use crate::cli::DemoArguments;
+use crate::cli::{DemoArguments, SettingsArguments};
 use crate::exit::NO;
 use crate::output::Output;
 use crate::stack::{at, prepare, start_services, until_one_ends};
@@ -28,11 +29,18 @@ use report::Report;
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The command. Answers no unless every balance, every total, the search and the audit agree.
-pub async fn run(arguments: &DemoArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let options = folder::fresh(&arguments.folders).await?;
+pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let loaded = settings.load()?;
+    let plan = Plan {
+        flags: settings.for_service(&loaded)?,
+        settings: loaded,
+        options: folder::fresh(&arguments.folders).await?,
+        http_port: arguments.folders.ports.http_port.or(Some(0)),
+    };
+    let interrupted = on_signal()?;
     let shown = tokio::select! {
-        shown = show(arguments, &options) => shown,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        shown = show(&plan) => shown,
+        () = interrupted.cancelled() => Err(anyhow::anyhow!("interrupted")),
     };
     let agrees = match &shown {
         Ok(report) => {
@@ -41,20 +49,30 @@ pub async fn run(arguments: &DemoArguments, output: Output) -> anyhow::Result<Ex
         }
         Err(_) => false,
     };
-    leave(arguments, &options.data_dir, agrees).await?;
+    let left = leave(&plan.options.data_dir, arguments.keep, agrees).await;
     shown?;
+    left?;
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
 
-async fn show(arguments: &DemoArguments, options: &millrace_compose::StackOptions) -> anyhow::Result<Report> {
+/// With which settings the demo runs, and where.
+struct Plan {
+    settings: Settings,
+    /// The same for the services.
+    flags: Vec<String>,
+    options: StackOptions,
+    http_port: Option<u16>,
+}
+
+async fn show(plan: &Plan) -> anyhow::Result<Report> {
     let transactions = bank::read().context("the bank's file inside the program")?;
     let commands = Commands::new(&transactions);
     let console = Console::new();
-    let stack = Stack::up(options, &console).await?;
-    folder::mark(&stack)?;
-    let settings = at(&stack, Settings::load(None, &Overrides::default())?);
+    let stack = Stack::up(&plan.options, &console).await?;
+    folder::mark(stack.data_dir())?;
+    let settings = at(&stack, plan.settings.clone());
     prepare(&settings).await?;
-    let services = start_services(&stack, &settings, arguments.folders.ports.http_port.or(Some(0)), &console).await?;
+    let services = start_services(&stack, &plan.flags, plan.http_port, &console).await?;
 
     let counts = (commands.opens.len(), commands.entry_sets.len());
     console.line(&format!("producing {} commands that open accounts and {} entry sets", counts.0, counts.1));
@@ -69,9 +87,10 @@ async fn show(arguments: &DemoArguments, options: &millrace_compose::StackOption
 }
 
 /// Stops the stack, unless it is to be kept; deletes its data when all went well.
-async fn leave(arguments: &DemoArguments, data_dir: &std::path::Path, agrees: bool) -> anyhow::Result<()> {
+async fn leave(data_dir: &Path, keep: bool, agrees: bool) -> anyhow::Result<()> {
+    folder::mark(data_dir)?;
     let folder = data_dir.display();
-    if arguments.keep {
+    if keep {
         eprintln!("the stack goes on running: eval \"$(millrace env --data-dir {folder})\"");
         eprintln!("to stop it: millrace down --data-dir {folder}");
         return Ok(());
@@ -79,7 +98,7 @@ async fn leave(arguments: &DemoArguments, data_dir: &std::path::Path, agrees: bo
     let console = Console::new();
     Stack::down_in(data_dir, &console).await?;
     if agrees {
-        Stack::open(data_dir)?.destroy().await?;
+        Stack::destroy_in(data_dir).await?;
     } else {
         console.line(&format!("the stack is stopped; its data and logs are in {folder}"));
     }

@@ -58,7 +58,7 @@ impl Observer {
         let name: LogName = settings.log.parse()?;
         let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
         let log = Log::open(&pool.get().await?, name.clone()).await?;
-        let ends = TopicEnds::of(&client_config(settings)?, name.events_topic(), log.partitions())?;
+        let ends = TopicEnds::of(&client_config(settings)?, name.events_topic()).await?;
         Ok(Self { log, pool, ends, produced })
     }
 

@@ -94,8 +94,8 @@ fn write_balances(text: &mut String, comparison: &Comparison) -> std::fmt::Resul
     }
     writeln!(
         text,
-        "  the bank published rounded amounts: of {} customers' sums {} equal its own balance, {} are within a crown,\n  \
-         {} are further off, all on the last day, whose interest the file cuts off\n",
+        "  the bank published rounded amounts: of {} customers' sums {} equal its own balance,\n  \
+         {} are within a crown, {} are further off, all on the last day, whose interest the file cuts off\n",
         bank.accounts, bank.exact, bank.rounding, bank.beyond
     )
 }
@@ -119,7 +119,7 @@ fn write_hit(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
         Some(hit) => {
             let what = hit.description.as_deref().unwrap_or_default();
             let amount = hit.amount_minor.map(|minor| crowns(minor.into())).unwrap_or_default();
-            writeln!(text, "search {query:?}: account {}: {what}, {amount} {}\n", hit.account_id, hit.currency)
+            writeln!(text, "search {query:?}:\n  account {}: {what}, {amount} {}\n", hit.account_id, hit.currency)
         }
     }
 }

@@ -3,9 +3,10 @@
 mod service_ports;
 mod services;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use millrace_compose::{Console, Ports, Stack, StackOptions, default_cache_dir, default_data_dir};
+use millrace_compose::{Console, Ports, Stack, StackOptions, Stopped, default_cache_dir, default_data_dir};
 use millrace_runtime::Settings;
 use millrace_schemas::{Contract, Registry};
 use serde::Serialize;
@@ -26,17 +27,32 @@ struct Up {
     data_dir: String,
 }
 
+/// What `down` prints.
+#[derive(Serialize)]
+struct Down {
+    stopped: Vec<StoppedProcess>,
+    data_dir: String,
+}
+
+/// A process that `down` stopped.
+#[derive(Serialize)]
+struct StoppedProcess {
+    name: String,
+    pid: u32,
+    forced: bool,
+}
+
 /// `millrace up`
 pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let options = options(&arguments.folders);
+    let loaded = settings.load()?;
+    let flags = settings.for_service(&loaded)?;
     let progress = Console::new();
-    let stack = Stack::up(&options, &progress).await?;
+    let stack = Stack::up(&options(&arguments.folders), &progress).await?;
     let services = if arguments.servers_only {
         Vec::new()
     } else {
-        let settings = at(&stack, settings.load()?);
-        prepare(&settings).await?;
-        start_services(&stack, &settings, arguments.folders.ports.http_port, &progress).await?
+        prepare(&at(&stack, loaded)).await?;
+        start_services(&stack, &flags, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();
     let up = Up {
@@ -51,26 +67,28 @@ pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: O
 }
 
 /// `millrace down`
-pub async fn down(arguments: &StackArguments) -> anyhow::Result<ExitCode> {
+pub async fn down(arguments: &StackArguments, output: Output) -> anyhow::Result<ExitCode> {
     let data_dir = arguments.data_dir.clone().unwrap_or_else(default_data_dir);
     let stopped = Stack::down_in(&data_dir, &Console::new()).await?;
-    if stopped.is_empty() {
-        println!("nothing of {} was running", data_dir.display());
-    }
-    for process in stopped {
-        let how = if process.forced { " (by force)" } else { "" };
-        println!("stopped {} (pid {}){how}", process.name, process.pid);
-    }
+    let stopped = stopped.into_iter().map(|Stopped { name, pid, forced }| StoppedProcess { name, pid, forced });
+    let down = Down { stopped: stopped.collect(), data_dir: data_dir.display().to_string() };
+    output.print(&down, stopped_text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `millrace env`
-pub fn env(arguments: &StackArguments) -> anyhow::Result<ExitCode> {
+pub fn env(arguments: &StackArguments, output: Output) -> anyhow::Result<ExitCode> {
     let stack = Stack::open(&arguments.data_dir.clone().unwrap_or_else(default_data_dir))?;
     let addresses = stack.addresses();
-    println!("export MILLRACE_POSTGRES_URL='{}'", addresses.postgres_url);
-    println!("export MILLRACE_KAFKA_BOOTSTRAP='{}'", addresses.kafka_bootstrap);
-    println!("export MILLRACE_REGISTRY_URL='{}'", addresses.registry_url);
+    let variables = BTreeMap::from([
+        ("MILLRACE_POSTGRES_URL", &addresses.postgres_url),
+        ("MILLRACE_KAFKA_BOOTSTRAP", &addresses.kafka_bootstrap),
+        ("MILLRACE_REGISTRY_URL", &addresses.registry_url),
+    ]);
+    output.print(&variables, |variables| {
+        let exports = variables.iter().map(|(name, value)| format!("export {name}='{value}'"));
+        exports.collect::<Vec<_>>().join("\n")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -103,6 +121,17 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<()> {
     let registry = Registry::new(settings.registry_url()?)?;
     registry.register(&settings.log.parse()?, Contract::ledger()).await?;
     Ok(())
+}
+
+fn stopped_text(down: &Down) -> String {
+    if down.stopped.is_empty() {
+        return format!("nothing of {} was running", down.data_dir);
+    }
+    let lines = down.stopped.iter().map(|process| {
+        let how = if process.forced { " (by force)" } else { "" };
+        format!("stopped {} (pid {}){how}", process.name, process.pid)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn text(up: &Up, folder_was_given: bool) -> String {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use millrace_compose::Stack;
+use millrace_compose::{SERVICES_FILE, Stack};
 
 use crate::exit::Usage;
 
@@ -15,8 +15,8 @@ const FIRST: u16 = 29464;
 /// Port by service; kept in the stack's folder.
 pub type ServicePorts = BTreeMap<String, u16>;
 
-/// The ports of the stack's services: those asked for, else those it had, else the default ones. With `Some(0)`, any
-/// free ones.
+/// The ports of the stack's services: those asked for, else those it had, else the default ones. With `Some(0)`, those
+/// that running services have, else any free ones.
 ///
 /// # Errors
 /// When another range is asked for than running services have, or the file can't be read or written.
@@ -26,20 +26,21 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
         Ok(bytes) => Some(serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display()))?),
         Err(_) => None,
     };
+    let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
     let ports = match (asked, known) {
-        (None | Some(0), Some(known)) => return Ok(known),
-        (None, None) => in_a_row(names, FIRST),
-        (Some(0), None) => any_free(names)?,
+        (None, Some(known)) => return Ok(known),
+        (Some(0), Some(known)) if running => return Ok(known),
+        (None, None) => in_a_row(names, FIRST)?,
+        (Some(0), _) => any_free(names)?,
         (Some(first), Some(known)) => {
-            let ports = in_a_row(names, first);
-            let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
+            let ports = in_a_row(names, first)?;
             if running && ports != known {
                 let text = "the services run on other ports: run `millrace down` first, or leave --http-port out";
                 return Err(Usage(text.to_owned()).into());
             }
             ports
         }
-        (Some(first), None) => in_a_row(names, first),
+        (Some(first), None) => in_a_row(names, first)?,
     };
     std::fs::write(&path, serde_json::to_vec(&ports)?)
         .with_context(|| format!("{} can't be written", path.display()))?;
@@ -58,11 +59,16 @@ pub fn check_free(name: &str, port: u16) -> anyhow::Result<()> {
 }
 
 fn file(stack: &Stack) -> PathBuf {
-    stack.data_dir().join("services.json")
+    stack.data_dir().join(SERVICES_FILE)
 }
 
-fn in_a_row(names: &[&str], first: u16) -> ServicePorts {
-    names.iter().zip(first..).map(|(name, port)| ((*name).to_owned(), port)).collect()
+fn in_a_row(names: &[&str], first: u16) -> anyhow::Result<ServicePorts> {
+    let ports: ServicePorts =
+        names.iter().zip(first..=u16::MAX).map(|(name, port)| ((*name).to_owned(), port)).collect();
+    if ports.len() < names.len() {
+        return Err(Usage(format!("from port {first} on there are not {} ports in a row", names.len())).into());
+    }
+    Ok(ports)
 }
 
 fn any_free(names: &[&str]) -> anyhow::Result<ServicePorts> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use millrace_compose::{Progress, ServiceStart, Stack};
-use millrace_runtime::Settings;
 use serde::Serialize;
 
 use super::service_ports::{check_free, service_ports};
@@ -37,13 +36,13 @@ pub struct RunningService {
     pub http_port: u16,
 }
 
-/// Starts those of the stack's services that do not run, and waits until all are ready.
+/// Starts those of the stack's services that do not run, each with `flags`, and waits until all are ready.
 ///
 /// # Errors
 /// When a port is taken, or a service ends or does not get ready; shows the end of its log.
 pub async fn start_services(
     stack: &Stack,
-    settings: &Settings,
+    flags: &[String],
     http_port: Option<u16>,
     progress: &dyn Progress,
 ) -> anyhow::Result<Vec<RunningService>> {
@@ -51,8 +50,9 @@ pub async fn start_services(
     let ports = service_ports(stack, &names, http_port)?;
     let mut started = Vec::new();
     for (name, arguments) in SERVICES {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(flags.iter().map(String::as_str)).collect();
         let port = *ports.get(*name).with_context(|| format!("services.json has no port for {name}"))?;
-        let pid = start(stack, settings, name, arguments, port).await?;
+        let pid = start(stack, name, &arguments, port).await?;
         started.push(RunningService { name: (*name).to_owned(), pid, http_port: port });
     }
     for service in &started {
@@ -62,14 +62,14 @@ pub async fn start_services(
     Ok(started)
 }
 
-async fn start(stack: &Stack, settings: &Settings, name: &str, arguments: &[&str], port: u16) -> anyhow::Result<u32> {
+async fn start(stack: &Stack, name: &str, arguments: &[&str], port: u16) -> anyhow::Result<u32> {
     if !stack.running().iter().any(|process| process.name == name) {
         check_free(name, port)?;
     }
     let program = std::env::current_exe().context("the millrace program can't be found")?;
     let address = format!("127.0.0.1:{port}");
-    let flags = ["--log", &settings.log, "--http-address", &address];
-    let arguments: Vec<String> = arguments.iter().chain(&flags).map(ToString::to_string).collect();
+    let arguments = arguments.iter().copied().chain(["--http-address", &address]);
+    let arguments: Vec<String> = arguments.map(str::to_owned).collect();
     let addresses = stack.addresses();
     let environment = [
         ("MILLRACE_POSTGRES_URL", &addresses.postgres_url),

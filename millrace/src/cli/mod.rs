@@ -1,18 +1,25 @@
 //! The command line.
 
+mod settings_arguments;
+mod stack_arguments;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use millrace_runtime::{Overrides, Settings, SettingsError};
+use millrace_runtime::Overrides;
 
 use crate::output::Output;
+
+pub use settings_arguments::SettingsArguments;
+pub use stack_arguments::{DemoArguments, FolderArguments, StackArguments, UpArguments};
 
 /// An event-sourced pipeline on Kafka and Postgres.
 ///
 /// Settings: defaults < file (--config) < environment (MILLRACE_...) < flags.
 /// Exit codes: 0 done; 1 the answer is no (a command refused or not found, an audit or a demo that does not agree);
-/// 2 wrong usage or settings; 3 something failed, such as a server that does not answer.
+/// 2 wrong usage or settings, also a name, an id or an address that is none; 3 something failed, such as a server
+/// that does not answer.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120)]
 pub struct Cli {
@@ -23,29 +30,6 @@ pub struct Cli {
     pub output: Output,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Where settings come from, beside the environment.
-#[derive(Debug, Clone, Args)]
-pub struct SettingsArguments {
-    /// Settings file (TOML).
-    #[arg(long, global = true, env = "MILLRACE_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The log to work on [default: ledger].
-    #[arg(long, global = true, value_name = "NAME")]
-    pub log: Option<String>,
-}
-
-impl SettingsArguments {
-    /// The settings, for a command that is no service.
-    pub fn load(&self) -> Result<Settings, SettingsError> {
-        self.load_with(Overrides::default())
-    }
-
-    /// The settings, with a service's flags over them.
-    pub fn load_with(&self, flags: Overrides) -> Result<Settings, SettingsError> {
-        Settings::load(self.config.as_deref(), &Overrides { log: self.log.clone(), ..flags })
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +62,8 @@ pub enum Command {
     },
     /// Send a command, or a file of them.
     Send(SendArguments),
+    /// Print events of the event topic as they come, until ctrl-c.
+    Tail(TailArguments),
     /// Tell what became of a command.
     Outcome {
         /// The command's id.
@@ -103,62 +89,6 @@ pub enum Command {
     },
     /// Prove that Postgres, topic and read models hold the same history.
     Audit(AuditArguments),
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct StackArguments {
-    /// Where the stack keeps its data; its identity [default: /var/lib/millrace for root, else in the XDG data folder].
-    #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
-}
-
-/// Ports on 127.0.0.1; 0 means any that is free. A stack remembers those it has.
-#[derive(Debug, Clone, Default, Args)]
-pub struct PortArguments {
-    /// Postgres [default: 25432].
-    #[arg(long, value_name = "PORT")]
-    pub postgres_port: Option<u16>,
-    /// Kafka [default: 29092].
-    #[arg(long, value_name = "PORT")]
-    pub kafka_port: Option<u16>,
-    /// Kafka's controller [default: 29093].
-    #[arg(long, value_name = "PORT")]
-    pub kafka_controller_port: Option<u16>,
-    /// The registry [default: 28081].
-    #[arg(long, value_name = "PORT")]
-    pub registry_port: Option<u16>,
-    /// The first of the services' ports for metrics and health, which are in a row [default: 29464].
-    #[arg(long, value_name = "PORT")]
-    pub http_port: Option<u16>,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct FolderArguments {
-    #[command(flatten)]
-    pub stack: StackArguments,
-    /// Where fetched servers are kept [default: /var/cache/millrace for root, else in the XDG cache folder].
-    #[arg(long, env = "MILLRACE_CACHE_DIR", value_name = "FOLDER")]
-    pub cache_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub ports: PortArguments,
-}
-
-#[derive(Debug, Args)]
-pub struct UpArguments {
-    #[command(flatten)]
-    pub folders: FolderArguments,
-    /// Stop before the services: only Postgres, Kafka and the registry, without tables, topics or schemas.
-    #[arg(long)]
-    pub servers_only: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct DemoArguments {
-    #[command(flatten)]
-    pub folders: FolderArguments,
-    /// Leave the stack running at the end, to look around in.
-    #[arg(long)]
-    pub keep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -192,7 +122,8 @@ pub struct SendArguments {
     pub name: Option<String>,
     /// Its fields, as a JSON object.
     pub fields: Option<String>,
-    /// A file of commands, one JSON object a line: {"id": …, "type": …, "data": {…}}; - for standard input.
+    /// A file of commands, one JSON object a line: {"id": …, "type": …, "data": {…}}; - for standard input. Outcomes
+    /// are not waited for.
     #[arg(long, conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// The command's id; sent again with the same id, it takes effect once [default: a new one].
@@ -204,6 +135,16 @@ pub struct SendArguments {
     /// Do not wait for the outcome.
     #[arg(long)]
     pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TailArguments {
+    /// Begin with the first events that the topic has, not with those that come from now on.
+    #[arg(long)]
+    pub from_beginning: bool,
+    /// End after so many events.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
