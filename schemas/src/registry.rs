@@ -23,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Error codes of the Confluent API.
 const SUBJECT_NOT_FOUND: u32 = 40401;
 const SCHEMA_NOT_FOUND: u32 = 40403;
+const NOT_FOUND: u32 = 404;
 const INCOMPATIBLE: u32 = 409;
 
 /// A client of one registry.
@@ -123,11 +124,14 @@ impl Registry {
     /// # Errors
     /// When there is none, it is not Avro, or the registry does not answer.
     pub async fn schema(&self, id: u32) -> Result<Schema, RegistryError> {
+        if i32::try_from(id).is_err() {
+            return Err(RegistryError::UnknownId(id)); // registries count in signed numbers
+        }
         let registered = match get_schema_by_id_and_type(id, &self.settings, SchemaType::Avro).await {
             Ok(registered) => registered,
             Err(error) => {
                 return Err(match error_code(&error) {
-                    Some(SCHEMA_NOT_FOUND) => RegistryError::UnknownId(id),
+                    Some(SCHEMA_NOT_FOUND | NOT_FOUND) => RegistryError::UnknownId(id),
                     None if error.source().is_none() && !error.retriable => {
                         RegistryError::NotAvro { id, reason: error.error }
                     }

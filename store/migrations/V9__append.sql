@@ -9,7 +9,8 @@
 -- Per event, in check order: event_checks (count from 1), event_ids, event_types, event_data
 --
 -- Returns a row per command. verdict 'committed' or 'duplicate': with the stored outcome. 'stale': nothing of it
--- happened, stale_stream is at actual_version; the rest of the batch is not affected.
+-- happened, stale_stream is at actual_version. What was decided on the events of a stale or duplicate command is stale
+-- too; the rest of the batch is not affected.
 CREATE FUNCTION append(
     command_ids text[], command_types text[], outcomes text[], codes text[], messages text[], metadata jsonb[],
     stream_ids text[], stream_partitions integer[],
@@ -32,6 +33,7 @@ DECLARE
     duplicates    boolean[];
     versions      bigint[];      -- per stream: its version so far
     positions     bigint[];      -- per stream: position of its last event in this batch, 0 for none
+    doubtful      boolean[];     -- per stream: events that later decisions count on were not appended
     heads         bigint[];      -- per partition, from 1: its last position so far
     version_before  bigint[] := array_fill(0::bigint, ARRAY[check_count]);
     position_before bigint[] := array_fill(0::bigint, ARRAY[check_count]);
@@ -63,6 +65,7 @@ BEGIN
       FROM unnest(stream_ids) WITH ORDINALITY AS wanted(id, nr)
       LEFT JOIN LATERAL (SELECT version FROM streams WHERE stream_id = wanted.id LIMIT 1) AS s ON true;
     positions := array_fill(0::bigint, ARRAY[cardinality(stream_ids)]);
+    doubtful := array_fill(false, ARRAY[cardinality(stream_ids)]);
 
     FOR command IN 1 .. command_count LOOP
         first_check := this_check;
@@ -74,8 +77,10 @@ BEGIN
             expected := check_expected[this_check];
             event_before[this_check] := event_count;
             event_count := event_count + check_events[this_check];
+            -- On a doubtful stream an equal number says nothing: it may count other events than the decision did.
             IF verdicts[command] = 'committed'
-               AND NOT (expected = versions[stream] OR expected = -1 OR (expected = -2 AND versions[stream] > 0)) THEN
+               AND NOT (expected = -1 OR (expected = -2 AND versions[stream] > 0)
+                        OR (expected = versions[stream] AND NOT doubtful[stream])) THEN
                 verdicts[command] := 'stale';
                 stale_streams[command] := stream;
             END IF;
@@ -91,6 +96,12 @@ BEGIN
                     versions[stream] := versions[stream] + check_events[applied];
                     heads[slot] := heads[slot] + check_events[applied];
                     positions[stream] := heads[slot];
+                END IF;
+            END LOOP;
+        ELSE
+            FOR passed_over IN first_check .. this_check - 1 LOOP
+                IF check_events[passed_over] > 0 THEN
+                    doubtful[check_streams[passed_over]] := true;
                 END IF;
             END LOOP;
         END IF;

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use deadpool_postgres::Pool;
 use rdkafka::Message;
 
 use crate::client::{Client, JsonCommand, header};
-use crate::world::{PATIENCE, World, wait_until};
+use crate::service::Service;
+use crate::world::{World, wait_until};
 
 crate::promises![killed_at_random_writer_relay_and_projectors_lose_and_double_nothing];
 
 /// How often each is killed.
 const KILLS: usize = 10;
-/// Commands between two rounds of killing.
-const BETWEEN: usize = 400;
+/// Commands sent at a time, and the time between: some 200 a second, for as long as the killing goes on.
+const AT_A_TIME: usize = 20;
+const BETWEEN: Duration = Duration::from_millis(100);
+/// Latest moment of a kill after the service has been seen at work, in milliseconds.
+const LATEST: u64 = 300;
 /// A fifth of the accounts has a limit, so that some sets are refused.
 const ACCOUNTS: usize = 50;
 
@@ -20,13 +25,10 @@ async fn killed_at_random_writer_relay_and_projectors_lose_and_double_nothing(wo
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let fast = [("MILLRACE_SESSION_TIMEOUT_MS", "6000")];
-    let mut services = [
-        world.service_with(&["writer"], &fast).await,
-        world.service_with(&["relay"], &fast).await,
-        world.service_with(&["projector", "reporting"], &fast).await,
-    ];
-    let _search = world.service(&["projector", "search"]).await;
+    let mut writer = world.service(&["writer"]).await;
+    let mut relay = world.service(&["relay"]).await;
+    let mut reporting = world.service(&["projector", "reporting"]).await;
+    let mut search = world.service(&["projector", "search"]).await;
     let client = Client::new(&world);
     let mut opens: Vec<_> = (0..ACCOUNTS)
         .map(|n| JsonCommand::open(format!("open-{n}"), &format!("a{n}"), n.is_multiple_of(5).then_some(20)))
@@ -36,40 +38,67 @@ async fn killed_at_random_writer_relay_and_projectors_lose_and_double_nothing(wo
     world.wait_for_outcomes(opens.len() as i64).await;
 
     let mut sent = Vec::new();
-    for _ in 0..KILLS {
-        let set = |n: usize| {
-            let account = format!("a{}", random.usize(..ACCOUNTS));
-            let amount = random.i64(-9..10);
-            JsonCommand::post(format!("set-{n}"), &[(&account, amount), ("bank", -amount)])
-        };
-        let sets: Vec<_> = (sent.len()..sent.len() + BETWEEN).map(set).collect();
-        client.send_all(&sets).await;
-        sent.extend(sets);
-        // each at a moment of its own, some before and some while the others are down
-        let mut moments: Vec<(u64, usize)> = (0..services.len()).map(|which| (random.u64(0..1500), which)).collect();
-        moments.sort_unstable();
-        let mut now = 0;
-        for (moment, which) in moments {
-            // the moment of a kill is not a condition to be waited for: it is the test's input
-            tokio::time::sleep(Duration::from_millis(moment - now)).await;
-            now = moment;
-            services[which].kill();
-            services[which].restart();
+    let mut send = random.fork();
+    let producing = async {
+        loop {
+            let set = |n: usize| {
+                let account = format!("a{}", send.usize(..ACCOUNTS));
+                let amount = send.i64(-9..10);
+                JsonCommand::post(format!("set-{n}"), &[(&account, amount), ("bank", -amount)])
+            };
+            let sets: Vec<_> = (sent.len()..sent.len() + AT_A_TIME).map(set).collect();
+            client.send_all(&sets).await;
+            sent.extend(sets);
+            // the rate of the load, not a condition
+            tokio::time::sleep(BETWEEN).await;
         }
+    };
+    let killing = async {
+        tokio::join!(
+            kill_at_work(&world, &mut writer, "SELECT count(*) FROM commands", random.fork()),
+            kill_at_work(&world, &mut relay, "SELECT sum(position)::bigint FROM relay_checkpoints", random.fork()),
+            kill_at_work(
+                &world,
+                &mut reporting,
+                "SELECT sum(position)::bigint FROM reporting.checkpoints",
+                random.fork()
+            ),
+            kill_at_work(&world, &mut search, "SELECT sum(position)::bigint FROM search.checkpoints", random.fork()),
+        )
+    };
+    tokio::select! {
+        never = producing => never,
+        _ = killing => {}
     }
+    println!("{} sets sent while each was killed {KILLS} times", sent.len());
     let resent: Vec<_> = sent.iter().filter(|_| random.u8(..4) == 0).cloned().collect();
     client.send_all(&resent).await;
     let all = (opens.len() + sent.len()) as i64;
-    let deadline = std::time::Instant::now() + 2 * PATIENCE;
     let pool = world.pool(1);
-    wait_until("every command has an outcome", async || {
-        let row = pool.get().await.expect("Postgres").query_one("SELECT count(*) FROM commands", &[]).await;
-        row.is_ok_and(|row| row.get::<_, i64>(0) == all) || std::time::Instant::now() > deadline
-    })
-    .await;
+    wait_until("every command has an outcome", async || count(&pool, "SELECT count(*) FROM commands").await == all)
+        .await;
     let report = world.audit().await;
     println!("{} events audited", report["events"]);
     acknowledged_once(&world, &client, all).await;
+}
+
+/// Kills a service at a random moment after it has been seen at work, and starts it again, and again. What `progress`
+/// counts only this service moves.
+async fn kill_at_work(world: &World, service: &mut Service, progress: &str, mut random: fastrand::Rng) {
+    let pool = world.pool(1);
+    for _ in 0..KILLS {
+        let before = count(&pool, progress).await;
+        wait_until(&format!("{progress} goes on"), async || count(&pool, progress).await > before).await;
+        // the moment of a kill is not a condition to be waited for: it is the test's input
+        tokio::time::sleep(Duration::from_millis(random.u64(..LATEST))).await;
+        service.kill();
+        service.restart();
+    }
+}
+
+async fn count(pool: &Pool, sql: &str) -> i64 {
+    let row = pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("a count");
+    row.get::<_, Option<i64>>(0).unwrap_or(0)
 }
 
 /// Every outcome that was told is the one that is stored, every command was told one, and each accepted set has its two

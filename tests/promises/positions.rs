@@ -9,7 +9,9 @@ use crate::world::World;
 crate::promises![
     positions_have_no_hole_whatever_is_aborted_and_an_open_transaction_stalls_nobody,
     the_database_refuses_to_change_or_delete_events,
-    a_batch_keeps_what_is_sound_when_one_of_it_conflicts
+    a_batch_keeps_what_is_sound_when_one_of_it_conflicts,
+    a_decision_is_stale_when_the_events_it_counts_on_are_somebody_elses,
+    an_append_goes_on_over_the_turn_of_a_month
 ];
 
 async fn positions_have_no_hole_whatever_is_aborted_and_an_open_transaction_stalls_nobody(world: World) {
@@ -107,7 +109,50 @@ async fn a_batch_keeps_what_is_sound_when_one_of_it_conflicts(world: World) {
             Verdict::Stale { .. } => "stale",
         })
         .collect();
-    assert_eq!(words, ["committed", "stale", "committed", "stale", "committed"]);
+    // "follows" and "rests-on-the-conflict" count on events that are not there
+    assert_eq!(words, ["committed", "stale", "stale", "stale", "committed"]);
     let again = log.append(&client, &batch[..1]).await.expect("Postgres");
     assert!(matches!(&again[0], Verdict::Duplicate(outcome) if outcome.streams[0].version == 1));
+}
+
+async fn a_decision_is_stale_when_the_events_it_counts_on_are_somebody_elses(world: World) {
+    let (log, pool) = (world.open_log().await, world.pool(1));
+    let client = pool.get().await.expect("Postgres");
+    let setup = [append("other-writers", &[("doubt-s", ExpectedVersion::NoStream)])];
+    log.append(&client, &setup).await.expect("Postgres");
+    // decided without knowing of it: the second's version is right by number, and wrong by what it counts
+    let batch = [
+        append("first", &[("doubt-s", ExpectedVersion::NoStream)]),
+        append("second", &[("doubt-s", ExpectedVersion::Exact(1))]),
+    ];
+    let verdicts = log.append(&client, &batch).await.expect("Postgres");
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Stale { actual: 1, .. })), "{verdicts:?}");
+    // the same where the first is a duplicate, whose events were counted once more
+    let batch = [
+        append("other-writers", &[("doubt-s", ExpectedVersion::Exact(1))]),
+        append("third", &[("doubt-s", ExpectedVersion::Exact(1))]),
+    ];
+    let verdicts = log.append(&client, &batch).await.expect("Postgres");
+    assert!(matches!(verdicts[..], [Verdict::Duplicate(_), Verdict::Stale { .. }]), "{verdicts:?}");
+}
+
+async fn an_append_goes_on_over_the_turn_of_a_month(world: World) {
+    let (log, pool) = (world.open_log().await, world.pool(1));
+    let client = pool.get().await.expect("Postgres");
+    log.append(&client, &[append("this-month", &[("month-s", ExpectedVersion::Any)])]).await.expect("Postgres");
+    // as if all of it had happened two months ago, and nobody had made this month's table since
+    let back = "SELECT create_month(now() - interval '2 months');
+                ALTER TABLE events DISABLE TRIGGER refuse_change;
+                UPDATE events SET recorded_at = recorded_at - interval '2 months';
+                ALTER TABLE events ENABLE TRIGGER refuse_change";
+    client.batch_execute(back).await.expect("the owner of the tables may");
+    let this_month = "SELECT 'events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')";
+    let this_month: String = client.query_one(this_month, &[]).await.expect("a name").get(0);
+    client.batch_execute(&format!("DROP TABLE {this_month}")).await.expect("it is empty");
+    let next = append("next-month", &[("month-s", ExpectedVersion::Exact(1))]);
+    let verdicts = log.append(&client, &[next]).await.expect("Postgres");
+    assert!(matches!(&verdicts[0], Verdict::Committed(outcome) if outcome.streams[0].version == 2), "{verdicts:?}");
+    let rows = "SELECT position FROM events WHERE stream_id = 'month-s' ORDER BY version";
+    let positions: Vec<i64> = client.query(rows, &[]).await.expect("events").iter().map(|row| row.get(0)).collect();
+    assert_eq!(positions, [1, 2]);
 }

@@ -1,6 +1,7 @@
 //! Promise 1: no lost and no double command.
 
 use millrace_schemas::Outcome;
+use rdkafka::Message;
 
 use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
 use crate::world::World;
@@ -8,7 +9,8 @@ use crate::world::World;
 crate::promises![
     a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_each_time,
     a_refused_command_sent_again_is_refused_in_the_same_words,
-    commands_of_two_writers_on_one_hot_account_all_take_effect_once
+    commands_of_two_writers_on_one_hot_account_all_take_effect_once,
+    a_single_command_that_comes_to_an_idle_writer_is_not_lost_while_it_waits_for_others
 ];
 
 async fn a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_each_time(world: World) {
@@ -81,4 +83,12 @@ async fn commands_of_two_writers_on_one_hot_account_all_take_effect_once(world: 
     assert_eq!(world.balance("hot").await, Some(-1000));
 }
 
-use rdkafka::Message;
+async fn a_single_command_that_comes_to_an_idle_writer_is_not_lost_while_it_waits_for_others(world: World) {
+    // as long as the writer waits for others to share an append, so long does an idle one wait between signs of life
+    let _writer = world.service_with(&["writer"], &[("MILLRACE_BATCH_LINGER_MS", "1000")]).await;
+    let client = Client::new(&world);
+    for n in 0..4 {
+        client.send(&JsonCommand::open(format!("open-{n}"), &format!("a{n}"), None)).await;
+        assert_eq!(world.outcome(&format!("open-{n}")).await["outcome"], "accepted");
+    }
+}

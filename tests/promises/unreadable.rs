@@ -10,7 +10,8 @@ use crate::world::World;
 
 crate::promises![
     unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect,
-    a_command_cut_short_anywhere_is_unreadable_never_another_command
+    a_command_cut_short_anywhere_is_unreadable_never_another_command,
+    a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody
 ];
 
 /// Bad input: the code it gets, its value, its headers beside `ce_id`.
@@ -33,6 +34,7 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     let bad: Vec<Bad> = vec![
         ("no_magic_byte", Some(b"{\"account_id\":\"x\"}".to_vec()), vec![]),
         ("unknown_schema_id", Some(unknown), vec![]),
+        ("unknown_schema_id", Some(vec![0, 0xff, 0xff, 0xff, 0xff, 1]), vec![]),
         ("no_datum", Some(framed[..framed.len() - 3].to_vec()), vec![]),
         ("wrong_type", Some(event), vec![]),
         ("oversized", Some(oversized.into_bytes()), json("CloseAccount")),
@@ -100,4 +102,27 @@ async fn a_command_cut_short_anywhere_is_unreadable_never_another_command(world:
             assert!(matches!(cut, Err(DecodeError::Unreadable { .. })), "{command:?} cut at {end} is {cut:?}");
         }
     }
+}
+
+async fn a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody(world: World) {
+    let _writer = world.service(&["writer"]).await;
+    let client = Client::new(&world);
+    // five megabytes that compress to next to nothing: the broker takes them, by their size on the wire
+    let generous = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", &world.stack.addresses().kafka_bootstrap)
+        .set("message.max.bytes", "10000000")
+        .set("compression.type", "gzip")
+        .create::<rdkafka::producer::FutureProducer>()
+        .expect("a producer");
+    let huge = vec![b' '; 5_000_000];
+    let topic = world.log.commands_topic();
+    let record = rdkafka::producer::FutureRecord::to(&topic).key("account-a").payload(&huge);
+    let record = record.headers(text_headers(&[("ce_id", "huge")]));
+    generous.send(record, std::time::Duration::from_secs(10)).await.expect("Kafka takes it");
+    client.send(&JsonCommand::open("behind", "a", None)).await;
+    assert_eq!(world.outcome("behind").await["outcome"], "accepted");
+    let letters = client.read_at_least(&world.log.dead_letters_topic(), 1).await;
+    assert_eq!(header(&letters[0], "kafka_dlt-exception-fqcn").as_deref(), Some("oversized"));
+    assert!(header(&letters[0], "millrace-omitted-bytes").is_some_and(|bytes| bytes.starts_with("50000")));
+    assert_eq!(world.outcome("huge").await["code"], "oversized");
 }

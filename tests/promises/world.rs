@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::service::{Service, millrace};
 
 /// How long a condition may take to come true. Machines are shared and slow; a passing test never waits this long.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Postgres, Kafka and the registry.
 pub struct Servers {

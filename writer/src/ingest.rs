@@ -41,18 +41,22 @@ impl Ingest<'_> {
     /// When librdkafka can't go on, or the process is to stop while the registry is away.
     pub async fn run<D: Domain>(&mut self, batches: mpsc::Sender<ReadBatch<D::Command>>) -> Result<(), Ended> {
         let linger = Duration::from_millis(self.settings.batch_linger_ms);
+        // Outside the loop: what has come in when another branch wins is not lost but goes with the next batch.
+        let mut records = Vec::new();
         loop {
             self.health.beat();
-            let mut records = Vec::new();
             tokio::select! {
                 received = self.inbox.next_batch(&mut records, self.settings.batch_commands, linger) => {
                     received.map_err(WriterError::from)?;
                 }
-                () = tokio::time::sleep(IDLE_BEAT), if records.is_empty() => continue,
+                () = tokio::time::sleep(IDLE_BEAT) => {}
                 () = batches.closed() => return Ok(()), // the next stage has ended: its result says why
                 () = self.shutdown.cancelled() => return Ok(()),
             }
-            let batch = self.read::<D>(records).await?;
+            if records.is_empty() {
+                continue;
+            }
+            let batch = self.read::<D>(std::mem::take(&mut records)).await?;
             if batches.send(batch).await.is_err() {
                 return Ok(());
             }

@@ -5,15 +5,19 @@ use millrace_runtime::kafka::{Outgoing, Record};
 use millrace_schemas::headers::{
     AVRO, CE_ID, CE_SOURCE, CE_SPECVERSION, CE_SUBJECT, CE_TIME, CE_TYPE, CONTENT_TYPE, CORRELATION_ID,
     DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_CONSUMER_GROUP, DLT_ORIGINAL_OFFSET,
-    DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TIMESTAMP, DLT_ORIGINAL_TIMESTAMP_TYPE, DLT_ORIGINAL_TOPIC, OUTCOME,
-    TRACEPARENT,
+    DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TIMESTAMP, DLT_ORIGINAL_TIMESTAMP_TYPE, DLT_ORIGINAL_TOPIC, OMITTED_BYTES,
+    OUTCOME, TRACEPARENT,
 };
 use millrace_schemas::{Codec, EncodeError, LogName, Metadata, Outcome, Topic};
 use rdkafka::Message;
 use rdkafka::Timestamp as KafkaTimestamp;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 
 use crate::command::Unreadable;
+
+/// Largest record that is dead-lettered whole, in bytes of key, value and headers; well below what its topic takes, also
+/// where that has Kafka's usual limit of 1 MiB.
+const MAX_DEAD_LETTER: usize = 1_000_000;
 
 /// An outcome, ready to be sent.
 #[derive(Debug)]
@@ -76,16 +80,38 @@ pub fn dead_lettered(command_id: &str, unreadable: &Unreadable) -> Outcome {
     }
 }
 
-/// The record as it came, with why it could not be read and where it came from in headers that redrive tools know.
+/// The record as it came, with why it could not be read and where it came from in headers that redrive tools know. Of
+/// one that the topic might not take only those headers are kept, with the size of what is left out.
 pub fn dead_letter<'a>(topic: &'a str, group: &str, record: &'a Record, unreadable: &Unreadable) -> Outgoing<'a> {
     let message = &record.message;
+    let bytes = bytes(message);
+    if bytes <= MAX_DEAD_LETTER {
+        let headers = with_origin(message.headers().cloned().unwrap_or_default(), message, group, unreadable);
+        return Outgoing {
+            topic,
+            partition: None,
+            key: message.key(),
+            value: message.payload(),
+            headers,
+            timestamp: None,
+        };
+    }
+    let kept = OwnedHeaders::new().insert(text(OMITTED_BYTES, &bytes.to_string()));
+    let kept = match &unreadable.command_id {
+        Some(id) => kept.insert(text(CE_ID, id)),
+        None => kept,
+    };
+    let headers = with_origin(kept, message, group, unreadable);
+    Outgoing { topic, partition: None, key: None, value: None, headers, timestamp: None }
+}
+
+fn with_origin(headers: OwnedHeaders, message: &OwnedMessage, group: &str, unreadable: &Unreadable) -> OwnedHeaders {
     let (kind, milliseconds) = match message.timestamp() {
         KafkaTimestamp::CreateTime(ms) => ("CreateTime", ms),
         KafkaTimestamp::LogAppendTime(ms) => ("LogAppendTime", ms),
         KafkaTimestamp::NotAvailable => ("NoTimestampType", -1),
     };
-    let headers = message.headers().cloned().unwrap_or_default();
-    let headers = headers
+    headers
         .insert(text(DLT_ORIGINAL_TOPIC, message.topic()))
         .insert(Header { key: DLT_ORIGINAL_PARTITION, value: Some(&message.partition().to_be_bytes()) })
         .insert(Header { key: DLT_ORIGINAL_OFFSET, value: Some(&message.offset().to_be_bytes()) })
@@ -93,8 +119,15 @@ pub fn dead_letter<'a>(topic: &'a str, group: &str, record: &'a Record, unreadab
         .insert(text(DLT_ORIGINAL_TIMESTAMP_TYPE, kind))
         .insert(text(DLT_ORIGINAL_CONSUMER_GROUP, group))
         .insert(text(DLT_EXCEPTION_FQCN, unreadable.code))
-        .insert(text(DLT_EXCEPTION_MESSAGE, &unreadable.reason));
-    Outgoing { topic, partition: None, key: message.key(), value: message.payload(), headers, timestamp: None }
+        .insert(text(DLT_EXCEPTION_MESSAGE, &unreadable.reason))
+}
+
+/// Size of a record's key, value and headers.
+fn bytes(message: &OwnedMessage) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers: usize = headers.map(|header| header.key.len() + length(header.value)).sum();
+    length(message.key()) + length(message.payload()) + headers
 }
 
 fn text<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Message, OwnedMessage};
+use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -21,7 +21,7 @@ use super::trouble::Trouble;
 
 /// Most bytes of records handed on and not yet dropped by the receiver.
 const ROOM: usize = 16 * 1024 * 1024;
-/// What a record costs beside its key and value: headers and bookkeeping.
+/// What a record costs beside its key, value and headers.
 const RECORD_COST: usize = 512;
 /// Longest wait inside one poll; bounds how late a stop is noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -125,8 +125,8 @@ impl Inbox {
         Ok(Self { offsets, records, stop, thread: Some(thread) })
     }
 
-    /// Waits for a record, then up to `linger` for more, up to `limit`. Empty only when the inbox is closed.
-    /// Cancel-safe until it returns: records not yet returned are given with the next call.
+    /// Waits for a record, then up to `linger` for more, up to `limit` in all. Adds nothing only when the inbox is closed.
+    /// Cancelled, it leaves in `into` what has come in: keep it.
     ///
     /// # Errors
     /// When librdkafka can't go on: join anew.
@@ -222,10 +222,7 @@ impl Poller {
                     let _ = self.sender.send(Err(error));
                     break;
                 }
-                Some(Err(error)) => {
-                    let member = self.consumer.context();
-                    member.trouble.tell(&member.group, &error, "polling");
-                }
+                Some(Err(error)) => self.trouble(&error),
             }
         }
         if let Err(error) = self.consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {
@@ -259,33 +256,45 @@ impl Poller {
     /// Pauses everything and goes on polling, so that the group does not take this member for dead, until there is
     /// room; `None` when stopping. Where pausing fails, it waits without polling.
     fn wait_paused(&self, cost: u32, held: &mut VecDeque<OwnedMessage>) -> Option<OwnedSemaphorePermit> {
-        let assigned = self.consumer.assignment();
-        let paused = assigned.and_then(|assigned| self.consumer.pause(&assigned).map(|()| assigned));
         let room = loop {
             if self.stop.is_cancelled() {
                 break None;
             }
-            if paused.is_ok()
-                && let Some(Ok(message)) = self.consumer.poll(Duration::ZERO)
-            {
-                held.push_back(message.detach()); // of a partition that was assigned meanwhile
+            // each time anew: partitions may have been assigned meanwhile
+            if self.pause_all().is_ok() {
+                match self.consumer.poll(Duration::ZERO) {
+                    Some(Ok(message)) => held.push_back(message.detach()),
+                    Some(Err(error)) => self.trouble(&error),
+                    None => {}
+                }
             }
             if let Some(room) = self.wait_for_room(cost, POLL) {
                 break Some(room);
             }
         };
-        if let Ok(paused) = paused
-            && let Err(error) = self.consumer.resume(&paused)
-        {
+        let resumed = self.consumer.assignment().and_then(|assigned| self.consumer.resume(&assigned));
+        if let Err(error) = resumed {
             tracing::warn!(%error, "partitions stay paused until the next rebalance");
         }
         room
+    }
+
+    fn pause_all(&self) -> KafkaResult<()> {
+        self.consumer.assignment().and_then(|assigned| self.consumer.pause(&assigned))
+    }
+
+    fn trouble(&self, error: &KafkaError) {
+        let member = self.consumer.context();
+        member.trouble.tell(&member.group, error, "polling");
     }
 }
 
 /// The room that a record takes up.
 fn cost(message: &OwnedMessage) -> u32 {
-    let bytes = RECORD_COST + message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers: usize = headers.map(|header| header.key.len() + length(header.value)).sum();
+    let bytes = RECORD_COST + length(message.payload()) + length(message.key()) + headers;
     u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 

@@ -11,15 +11,15 @@ use crate::Rejection;
 
 /// Most entries of a set.
 const MAX_ENTRIES: usize = 1000;
-/// Years 1 to 9999, in microseconds since 1970: what a calendar date in SQL and in every client can show.
-const REPORTING_AT: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
+/// Years 1 to 9998, in microseconds since 1970: what every calendar that reads it can show, whatever its time zone.
+const REPORTING_AT: std::ops::Range<i64> = -62_135_596_800_000_000..253_370_764_800_000_000;
 
 /// The accounts' streams, in order of first appearance.
 pub fn streams(set: &PostEntrySet) -> Result<Vec<StreamId>, Rejection> {
     check_entry_set_id(&set.entry_set_id)?;
     check_description(&set.description)?;
     if !REPORTING_AT.contains(&set.reporting_at) {
-        return Err(Rejection::new("invalid_reporting_at", "reporting_at is not within the years 1 to 9999."));
+        return Err(Rejection::new("invalid_reporting_at", "reporting_at is not within the years 1 to 9998."));
     }
     match set.entries.len() {
         0 | 1 => return Err(Rejection::new("too_few_entries", "An entry set has two entries or more.")),
@@ -93,5 +93,22 @@ fn allowed(amount: i128, account_id: &str, account: &OpenedAccount) -> Result<i6
             format!("Account {account_id} would be at {balance}, below its limit of {}.", -limit),
         )),
         _ => Ok(amount),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
+    use super::REPORTING_AT;
+
+    #[test]
+    fn every_reporting_time_that_is_accepted_is_one_that_projectors_can_read() {
+        let micros = |year| date(year, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp().as_microsecond();
+        assert_eq!((REPORTING_AT.start, REPORTING_AT.end), (micros(1), micros(9999)));
+        assert!(Timestamp::from_microsecond(REPORTING_AT.start).is_ok());
+        assert!(Timestamp::from_microsecond(REPORTING_AT.end - 1).is_ok());
     }
 }
