@@ -20,6 +20,16 @@ pub enum ProjectorError {
     /// The read model's tables are not there.
     #[error("the read model {0} does not exist in this database: run `millrace migrate`")]
     NotMigrated(String),
+    /// The read model is another log's.
+    #[error("the read model {schema} holds log {other}; log {log} needs a database of its own")]
+    OtherLog {
+        /// The read model.
+        schema: String,
+        /// The log that it holds.
+        other: String,
+        /// The log that was to be read.
+        log: String,
+    },
     /// A setting is missing or wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),

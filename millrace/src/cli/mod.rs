@@ -4,6 +4,7 @@ mod settings_arguments;
 mod stack_arguments;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -126,6 +127,9 @@ pub struct SendArguments {
     /// are not waited for.
     #[arg(long, conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Send the file's commands at most at this rate, commands a second.
+    #[arg(long, requires = "file", value_name = "N")]
+    pub rate: Option<NonZeroU32>,
     /// The command's id; sent again with the same id, it takes effect once [default: a new one].
     #[arg(long)]
     pub id: Option<String>,

@@ -1,11 +1,12 @@
 //! `millrace send`
 
 mod commands_file;
+mod pacing;
 mod waiting;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use millrace_runtime::Settings;
 use millrace_schemas::headers::{EXPECTED_VERSION, JSON};
 use millrace_schemas::{Contract, ExpectedVersion, Topic, avro_from_json};
@@ -18,6 +19,7 @@ use crate::exit::Usage;
 use crate::output::Output;
 use crate::producing::{CommandProducer, OutgoingCommand};
 use commands_file::read_file;
+use pacing::deliver;
 use waiting::wait_for_outcome;
 
 /// What was sent, when its outcome is not waited for.
@@ -41,8 +43,7 @@ pub async fn run(settings: &Settings, arguments: &SendArguments, output: Output)
         _ => bail!(Usage("give a command's name and fields, or --file".into())),
     };
     let producer = CommandProducer::new(settings)?;
-    let delivered = producer.send(&commands).await?;
-    let delivered = delivered.await.context("Kafka's client stopped")??;
+    let delivered = deliver(&producer, &commands, arguments.rate).await?;
     match command_id {
         Some(id) if !arguments.no_wait => wait_for_outcome(settings, &id, &delivered, output).await,
         command_id => {

@@ -37,7 +37,8 @@ pub async fn checkpoints(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// The checkpoints of these partitions, each of which has a row afterwards.
+/// The checkpoints of these partitions, each of which has a row afterwards. The read model must be of this log alone: its
+/// tables tell no log from another.
 pub(crate) async fn begin(
     pool: &Pool,
     name: &str,
@@ -45,6 +46,10 @@ pub(crate) async fn begin(
     partitions: &[i32],
 ) -> Result<HashMap<i32, i64>, ProjectorError> {
     let client = pool.get().await?;
+    let other = client.query_opt(include_str!("sql/other_log.sql"), &[&log.as_str()]).await;
+    if let Some(row) = other.map_err(|error| not_migrated(name, error))? {
+        return Err(ProjectorError::OtherLog { schema: name.to_owned(), other: row.try_get(0)?, log: log.to_string() });
+    }
     let begun = client.execute(include_str!("sql/begin.sql"), &[&log.as_str(), &partitions]).await;
     begun.map_err(|error| not_migrated(name, error))?;
     checkpoints(&**client, name, log).await
