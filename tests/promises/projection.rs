@@ -2,13 +2,15 @@
 //! goes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use millrace_schemas::partition_of;
 use rdkafka::Message;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 
 use crate::client::{Client, JsonCommand, header};
-use crate::world::{World, wait_until};
+use crate::world::{World, stream, wait_until};
 
 crate::promises![
     the_topic_holds_the_log_in_order_each_event_once_with_its_headers,
@@ -123,20 +125,51 @@ async fn several_relays_share_the_partitions_and_hand_them_over(world: World) {
 
 async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on(world: World) {
     let client = Client::new(&world);
-    let mut services = world.pipeline().await;
+    let services = world.pipeline().await;
     client.send_all(&opens(40)).await;
     world.wait_for_outcomes(41).await;
     world.audit().await;
-    // somebody else writes to the topic: an event again, and one far ahead, which would leave a hole
-    let relay = services.remove(1);
-    drop(relay);
+    let (partition, offset) = write_again_and_far_ahead(&world, &client).await;
+    let reporting = &services[2];
+    let shows = async |metric: &str, holds: fn(&str) -> bool| {
+        let metrics = reporting.metrics().await;
+        metrics.lines().any(|line| line.starts_with(metric) && line.rsplit(' ').next().is_some_and(holds))
+    };
+    let has_stopped = async || shows("millrace_projector_stopped_partitions", |value| value == "1").await;
+    wait_until("reporting has stopped the partition", has_stopped).await;
+    assert!(shows("millrace_projector_duplicates_total", |value| value != "0").await, "nothing was dropped");
+    // nothing of the two was applied
+    let pool = world.pool(1);
+    let sql =
+        "SELECT count(*), count(*) FILTER (WHERE balance_minor <> 0 OR entries <> 0) FROM reporting.account_balances";
+    let row = pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("balances");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (41, 0));
+    // the other partitions go on; the relay has nothing to publish in this one, so it does not look at its end
+    let elsewhere = |account: &String| partition_of(&stream(&format!("account-{account}")), 4) != partition;
+    let account = (0..).map(|n| format!("elsewhere-{n}")).find(elsewhere).expect("one of many is elsewhere");
+    client.send(&JsonCommand::open("open-elsewhere", &account, None)).await;
+    wait_until("reporting shows an account of another partition", async || world.balance(&account).await == Some(0))
+        .await;
+    assert!(has_stopped().await, "the partition goes on");
+    // and the audit names the first of the two
+    let (code, printed) = world.try_millrace(&["audit", "--wait", "90"]).await;
+    assert_eq!(code, 1, "{printed}");
+    assert!(
+        printed.contains(&format!("the topic has position 1 at offset {offset} of partition {partition}")),
+        "{printed}"
+    );
+}
+
+/// Somebody else writes to the topic: an event again, and one far ahead, which leaves a hole. Their partition, and the
+/// first one's offset.
+async fn write_again_and_far_ahead(world: &World, client: &Client) -> (i32, i64) {
     let topic = world.log.events_topic();
     let records = client.read(&topic).await;
     let (partition, records) = records.iter().find(|(_, records)| records.len() >= 2).expect("a partition with events");
+    let mut offsets = Vec::new();
     for (record, position) in [(&records[0], None), (&records[1], Some("1000000"))] {
-        let headers = rdkafka::message::Message::headers(record).expect("headers");
-        let kept = rdkafka::message::Headers::iter(headers)
-            .filter(|header| position.is_none() || header.key != "log-position");
+        let headers = record.headers().expect("headers").iter();
+        let kept = headers.filter(|header| position.is_none() || header.key != "log-position");
         let mut again = kept.fold(OwnedHeaders::new(), |all, header| all.insert(header));
         if let Some(position) = position {
             again = again.insert(Header { key: "log-position", value: Some(position) });
@@ -146,30 +179,8 @@ async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_parti
             .headers(again)
             .key(record.key().expect("a key"))
             .payload(record.payload().expect("a value"));
-        client.producer.send(copy, std::time::Duration::from_secs(10)).await.expect("Kafka takes it");
+        let sent = client.producer.send(copy, Duration::from_secs(10)).await.expect("Kafka takes it");
+        offsets.push(sent.offset);
     }
-    let reporting = &services[1];
-    wait_until("reporting has stopped the partition", async || {
-        reporting
-            .metrics()
-            .await
-            .lines()
-            .any(|line| line.starts_with("millrace_projector_stopped_partitions") && line.ends_with(" 1"))
-    })
-    .await;
-    let metrics = reporting.metrics().await;
-    assert!(
-        metrics.lines().any(|line| line.starts_with("millrace_projector_duplicates") && !line.ends_with(" 0")),
-        "{metrics}"
-    );
-    // nothing of the two was applied
-    let pool = world.pool(1);
-    let sql = "SELECT count(*) FROM reporting.account_balances WHERE balance_minor <> 0 OR entries <> 0";
-    assert_eq!(pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("balances").get::<_, i64>(0), 0);
-    let sql = "SELECT count(*) FROM reporting.account_balances";
-    assert_eq!(pool.get().await.expect("Postgres").query_one(sql, &[]).await.expect("balances").get::<_, i64>(0), 41);
-    // and the audit names it
-    let (code, printed) = world.try_millrace(&["audit", "--wait", "0"]).await;
-    println!("{printed}");
-    assert_eq!(code, 0, "what was written after the log's end is not the log's: {printed}");
+    (*partition, offsets[0])
 }

@@ -50,11 +50,15 @@ impl Books {
         self.balances.len()
     }
 
-    /// Adds an event.
+    /// Adds an event, unless it stands after position `last` of its partition.
     ///
     /// # Errors
     /// When its JSON is not what its type says.
-    pub fn take_in(&mut self, event: &RecordedEvent<String>) -> Result<(), Difference> {
+    pub fn take_in_up_to(&mut self, last: i64, event: &RecordedEvent<String>) -> Result<(), Difference> {
+        if event.position <= last { self.take_in(event) } else { Ok(()) }
+    }
+
+    fn take_in(&mut self, event: &RecordedEvent<String>) -> Result<(), Difference> {
         let unreadable = |problem: String| {
             let (position, partition) = (event.position, event.partition);
             Difference(format!("the event at position {position} of partition {partition} can't be read: {problem}"))
