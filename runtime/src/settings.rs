@@ -88,7 +88,7 @@ const DEFAULTS: Defaults = Defaults {
     log: "ledger",
     partitions: 12,
     replication_factor: -1,
-    batch_commands: 500,
+    batch_commands: 1000,
     batch_linger_ms: 3,
     max_command_bytes: 256 * 1024,
     session_timeout_ms: 6000,

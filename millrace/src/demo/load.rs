@@ -19,7 +19,7 @@ const CHUNK: usize = 500;
 /// Chunks on their way at once.
 const IN_FLIGHT: usize = 8;
 /// How often the stages are looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(250);
 /// A pipeline that stands still for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
