@@ -52,6 +52,6 @@ pub const DLT_ORIGINAL_CONSUMER_GROUP: &str = "kafka_dlt-original-consumer-group
 pub const DLT_EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
 /// The reason, a sentence.
 pub const DLT_EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
-/// On a dead letter that would not fit its topic: how many bytes of value and headers were left out. The original is
+/// On a dead letter that would not fit its topic: how many bytes of key, value and headers were left out. The original is
 /// where the other headers say, as long as its topic keeps it.
 pub const OMITTED_BYTES: &str = "millrace-omitted-bytes";
