@@ -133,11 +133,6 @@ impl Codec {
         Ok(Self { contract, registry, own, ids, foreign: RwLock::default() })
     }
 
-    /// The registry it was connected to.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Encodes JSON as the record `name` of a topic, framed.
     ///
     /// # Errors

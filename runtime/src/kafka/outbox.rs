@@ -47,11 +47,6 @@ pub struct DeliveryError {
 }
 
 impl DeliveryError {
-    /// Whether the producer is of no use any more.
-    pub fn is_fatal(&self) -> bool {
-        matches!(self.error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue))
-    }
-
     /// Whether this record can never be delivered, whatever the state of the brokers.
     pub fn is_too_large(&self) -> bool {
         self.error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
