@@ -111,7 +111,13 @@ impl Relay {
             if !held.acknowledge(part, offset) {
                 let (partition, position) = (part.partition, part.last_position);
                 metrics::DISTURBANCES.inc();
-                tracing::error!(partition, position, offset, "offsets don't follow: another writer, or a lost answer");
+                tracing::error!(
+                    partition,
+                    position,
+                    offset,
+                    "offsets don't follow each other: another writer, a lost answer, or the topic was made anew and \
+                     lacks what it had before (`millrace audit` tells)"
+                );
                 self.start_anew(partition);
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::ExponentialBackoff;
 use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox};
-use millrace_runtime::{Health, Shutdown};
+use millrace_runtime::{Health, Shutdown, Trouble};
 use rdkafka::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -60,7 +60,7 @@ pub(crate) struct Relay {
     pub(crate) published: watch::Sender<Published>,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
-    pub(crate) unanswered: bool,
+    pub(crate) unanswered: Option<Trouble>,
 }
 
 /// A page being read.
@@ -106,7 +106,7 @@ impl Relay {
             published: watch::Sender::new(Published::new()),
             health,
             shutdown,
-            unanswered: false,
+            unanswered: None,
         })
     }
 
@@ -114,7 +114,7 @@ impl Relay {
     pub(crate) async fn run(mut self) -> Step<()> {
         let mut bookkeeper = JoinSet::new(); // dropped, it ends
         bookkeeper.spawn(self.bookkeeping.clone().run(self.published.subscribe()));
-        self.health.set_ready(true);
+        self.health.set_started();
         let ended = self.turns().await;
         self.stop().await; // also after an error: what is in flight is worth waiting for
         ended
@@ -152,13 +152,11 @@ impl Relay {
 
     /// Says when Kafka does not answer, and when it does again.
     fn watch_kafka(&mut self) {
-        let unanswered = self.window.age() > UNANSWERED;
-        if unanswered && !self.unanswered {
+        if self.window.age() <= UNANSWERED {
+            self.unanswered = None;
+        } else if self.unanswered.is_none() {
             tracing::warn!("Kafka has not acknowledged a batch for {UNANSWERED:?}; waiting for it");
-        }
-        if unanswered != self.unanswered {
-            self.health.set_ready(!unanswered);
-            self.unanswered = unanswered;
+            self.unanswered = Some(self.health.trouble());
         }
     }
 }

@@ -10,7 +10,7 @@ mod shutdown;
 mod telemetry;
 
 pub use retry::{Stopped, retry};
-pub use service::{Health, serve};
+pub use service::{Health, Trouble, serve};
 pub use settings::{Overrides, Settings, SettingsError};
 pub use shutdown::{Shutdown, on_signal};
 pub use telemetry::init_telemetry;

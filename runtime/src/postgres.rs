@@ -7,6 +7,8 @@ use tokio_postgres::{Config, NoTls};
 
 /// How long a caller waits for a connection of the pool, or for a new one.
 const WAIT: Duration = Duration::from_secs(5);
+/// A connection whose peer acknowledges nothing for so long is dead, although nobody closed it.
+const UNANSWERED: Duration = Duration::from_secs(15);
 
 /// An address of Postgres that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +27,11 @@ pub enum PostgresUrlError {
 /// When it is none.
 pub fn config(url: &str) -> Result<Config, PostgresUrlError> {
     let mut config: Config = url.parse().map_err(|_| PostgresUrlError::Malformed)?;
-    config.application_name("millrace").connect_timeout(WAIT).keepalives_idle(Duration::from_secs(30));
+    config
+        .application_name("millrace")
+        .connect_timeout(WAIT)
+        .keepalives_idle(Duration::from_secs(30))
+        .tcp_user_timeout(UNANSWERED);
     Ok(config)
 }
 

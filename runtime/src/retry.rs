@@ -47,28 +47,26 @@ pub async fn retry<T, E: Display>(
         .without_max_times()
         .with_jitter();
     let mut attempt = attempt;
-    let mut failed = false;
+    let mut trouble = None;
     let mut delays = backoff.build();
     loop {
         health.beat();
         match attempt().await {
             Ok(done) => {
-                if failed {
+                if trouble.is_some() {
                     tracing::info!(operation, "succeeded again");
-                    health.set_ready(true);
                 }
                 return Ok(done);
             }
             Err(error) if !is_transient(&error) => return Err(Stopped::Failed(error)),
             Err(error) => {
                 RETRIES.with_label_values(&[operation]).inc();
-                if !failed {
+                if trouble.is_none() {
                     tracing::warn!(operation, %error, "failed; trying again until it succeeds");
                 } else {
                     tracing::debug!(operation, %error, "failed again");
                 }
-                failed = true;
-                health.set_ready(false);
+                trouble.get_or_insert_with(|| health.trouble());
             }
         }
         let delay = delays.next().unwrap_or(Duration::from_secs(5));

@@ -1,8 +1,8 @@
 //! What a process tells about itself over HTTP: `/metrics`, `/livez`, `/readyz`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,47 +15,103 @@ use tokio::net::TcpListener;
 use crate::Shutdown;
 
 /// A loop that has not beaten for this long is taken for stuck.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(60);
 
-/// How a service is: alive while its loop beats, ready while what it depends on answers. Clones share one state.
+/// How a service is: alive while each of its loops beats, ready once started and while nothing is in trouble. Clones
+/// share one state, and the beat of one loop.
 #[derive(Debug, Clone)]
-pub struct Health(Arc<Shared>);
+pub struct Health {
+    shared: Arc<Shared>,
+    last_beat: Arc<LastBeat>,
+}
 
 #[derive(Debug)]
 struct Shared {
-    started: Instant,
-    last_beat_ms: AtomicU64,
-    ready: AtomicBool,
+    born: Instant,
+    started: AtomicBool,
+    troubles: AtomicUsize,
+    loops: Mutex<Vec<Weak<LastBeat>>>,
 }
+
+/// When a loop beat last, in milliseconds since the service's health was born.
+type LastBeat = AtomicU64;
+
+/// Something that the service depends on does not answer. Until it is dropped the service is not ready.
+#[derive(Debug)]
+pub struct Trouble(Arc<Shared>);
 
 impl Default for Health {
     fn default() -> Self {
-        Self(Arc::new(Shared {
-            started: Instant::now(),
-            last_beat_ms: AtomicU64::new(0),
-            ready: AtomicBool::new(false),
-        }))
+        let shared = Shared {
+            born: Instant::now(),
+            started: AtomicBool::new(false),
+            troubles: AtomicUsize::new(0),
+            loops: Mutex::default(),
+        };
+        Self::of_loop(Arc::new(shared))
     }
 }
 
 impl Health {
-    /// The service's loop has come round.
-    pub fn beat(&self) {
-        self.0.last_beat_ms.store(self.0.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    fn of_loop(shared: Arc<Shared>) -> Self {
+        let last_beat = Arc::new(LastBeat::default());
+        shared.loops().push(Arc::downgrade(&last_beat));
+        let health = Self { shared, last_beat };
+        health.beat();
+        health
     }
 
-    /// What the service depends on answers, or does not.
-    pub fn set_ready(&self, ready: bool) {
-        self.0.ready.store(ready, Ordering::Relaxed);
+    /// The health of the same service for another of its loops. From now on that one has to beat too, until this is
+    /// dropped.
+    #[must_use]
+    pub fn for_another_loop(&self) -> Self {
+        Self::of_loop(self.shared.clone())
+    }
+
+    /// The loop has come round.
+    pub fn beat(&self) {
+        self.last_beat.store(self.shared.age_ms(), Ordering::Relaxed);
+    }
+
+    /// The service is at work.
+    pub fn set_started(&self) {
+        self.shared.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Something does not answer.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        self.shared.troubles.fetch_add(1, Ordering::Relaxed);
+        Trouble(self.shared.clone())
     }
 
     fn is_live(&self) -> bool {
-        let last_beat = Duration::from_millis(self.0.last_beat_ms.load(Ordering::Relaxed));
-        self.0.started.elapsed().saturating_sub(last_beat) < SILENCE
+        let now = self.shared.age_ms();
+        let mut loops = self.shared.loops();
+        loops.retain(|last_beat| last_beat.strong_count() > 0);
+        let mut beats = loops.iter().filter_map(Weak::upgrade).map(|last_beat| last_beat.load(Ordering::Relaxed));
+        beats.all(|last_beat| Duration::from_millis(now.saturating_sub(last_beat)) < SILENCE)
     }
 
     fn is_ready(&self) -> bool {
-        self.is_live() && self.0.ready.load(Ordering::Relaxed)
+        let Shared { started, troubles, .. } = &*self.shared;
+        self.is_live() && started.load(Ordering::Relaxed) && troubles.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Shared {
+    fn age_ms(&self) -> u64 {
+        self.born.elapsed().as_millis() as u64
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Vec<Weak<LastBeat>>> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Trouble {
+    fn drop(&mut self) {
+        self.0.troubles.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -88,4 +144,40 @@ async fn metrics() -> Result<String, (StatusCode, String)> {
 
 fn answer(good: bool) -> (StatusCode, &'static str) {
     if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "no\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_loops_success_does_not_hide_anothers_trouble() {
+        let health = Health::default();
+        assert!(!health.is_ready(), "not at work yet");
+        health.set_started();
+        assert!(health.is_ready());
+        let other = health.for_another_loop();
+        let (first, second) = (health.trouble(), other.trouble());
+        drop(second);
+        assert!(!health.is_ready());
+        drop(first);
+        assert!(health.is_ready() && other.is_ready());
+    }
+
+    #[test]
+    fn every_loop_has_to_beat_for_as_long_as_it_is_there() {
+        let born = Instant::now().checked_sub(2 * SILENCE);
+        let shared = Arc::new(Shared {
+            born: born.expect("the machine has been up for a minute"),
+            started: AtomicBool::new(true),
+            troubles: AtomicUsize::new(0),
+            loops: Mutex::default(),
+        });
+        let (health, other) = (Health::of_loop(shared.clone()), Health::of_loop(shared));
+        assert!(health.is_live());
+        other.last_beat.store(0, Ordering::Relaxed);
+        assert!(!health.is_live());
+        drop(other);
+        assert!(health.is_live());
+    }
 }

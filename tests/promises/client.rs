@@ -1,7 +1,7 @@
 //! A client of the log as others would write it: it uses none of Millrace's Kafka code.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_schemas::{Codec, Contract, Registry, Topic};
 use rdkafka::config::ClientConfig;
@@ -134,7 +134,7 @@ fn read_topic(bootstrap: &str, topic: &str) -> BTreeMap<i32, Vec<OwnedMessage>> 
     let mut list = TopicPartitionList::new();
     let mut missing = 0;
     for partition in metadata.topics()[0].partitions() {
-        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), patience).expect("watermarks");
+        let (low, high) = watermarks(&consumer, topic, partition.id(), patience);
         list.add_partition_offset(topic, partition.id(), Offset::Offset(low)).expect("an offset");
         read.insert(partition.id(), (high, Vec::new()));
         missing += high - low;
@@ -150,6 +150,18 @@ fn read_topic(bootstrap: &str, topic: &str) -> BTreeMap<i32, Vec<OwnedMessage>> 
         }
     }
     read.into_iter().map(|(partition, (_, records))| (partition, records)).collect()
+}
+
+/// A partition's first and next offset. A broker that has just come back may not lead its partitions yet.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32, patience: Duration) -> (i64, i64) {
+    let deadline = Instant::now() + patience;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, patience) {
+            Ok(watermarks) => return watermarks,
+            Err(error) => assert!(Instant::now() < deadline, "no watermarks of {topic} {partition}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Headers of texts.

@@ -2,10 +2,10 @@
 
 use millrace_compose::Silent;
 
-use crate::client::{Client, JsonCommand, avro, codec, text_headers};
+use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
 use crate::world::{World, wait_until};
 
-crate::promises![; disturbs: commands_flow_on_after_postgres_is_restarted, commands_flow_on_after_kafka_was_killed_and_came_back, a_schema_first_seen_while_the_registry_is_away_is_waited_for];
+crate::promises![; disturbs: commands_flow_on_after_postgres_is_restarted, commands_flow_on_after_kafka_was_killed_and_came_back, outcomes_are_told_after_kafka_was_away_for_longer_than_a_delivery_may_take, a_schema_first_seen_while_the_registry_is_away_is_waited_for];
 
 async fn begin(world: &World) -> Client {
     let client = Client::new(world);
@@ -41,6 +41,34 @@ async fn commands_flow_on_after_kafka_was_killed_and_came_back(world: World) {
     world.wait_for_outcomes(1502).await;
     world.audit().await;
     assert_eq!(world.balance("a").await, Some(1500));
+}
+
+async fn outcomes_are_told_after_kafka_was_away_for_longer_than_a_delivery_may_take(world: World) {
+    let impatient = [("MILLRACE_KAFKA_PROPERTIES", r#"{"message.timeout.ms"="1000"}"#)];
+    let writer = world.service_with(&["writer"], &impatient).await;
+    let client = begin(&world).await;
+    // the writer has the commands, and stands before their commit
+    let pool = world.pool(2);
+    let holder = pool.get().await.expect("Postgres");
+    holder.batch_execute("BEGIN; LOCK TABLE commands IN EXCLUSIVE MODE").await.expect("locked");
+    client.send_all(&sets(0, 100)).await;
+    wait_until("an append waits for the lock", async || {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'commands'::regclass";
+        let row = pool.get().await.expect("Postgres").query_one(waiting, &[]).await.expect("pg_locks");
+        row.get::<_, i64>(0) > 0
+    })
+    .await;
+    world.stack.kill("kafka").await.expect("it can be killed");
+    holder.batch_execute("COMMIT").await.expect("unlocked");
+    let failed = "millrace_retries_total{operation=\"tell outcomes\"}";
+    wait_until("telling has failed", async || {
+        writer.metrics().await.lines().any(|line| line.starts_with(failed) && !line.ends_with(" 0"))
+    })
+    .await;
+    world.stack.start(&Silent).await.expect("it comes back");
+    let told = client.read_at_least(&world.log.outcomes_topic(), 102).await;
+    let told: std::collections::BTreeSet<_> = told.iter().filter_map(|outcome| header(outcome, "ce_id")).collect();
+    assert_eq!(told.len(), 102);
 }
 
 async fn a_schema_first_seen_while_the_registry_is_away_is_waited_for(world: World) {

@@ -115,11 +115,22 @@ async fn several_relays_share_the_partitions_and_hand_them_over(world: World) {
     client.send_all(&opens(40)).await;
     world.wait_for_outcomes(41).await;
     client.send_all(&sets(40, 0, 1000)).await;
-    let _second = world.service(&["relay"]).await;
-    client.send_all(&sets(40, 1000, 2000)).await;
+    let second = world.service(&["relay"]).await;
+    let mut sent = 1000;
+    wait_until("both relays hold partitions and publish", async || {
+        client.send_all(&sets(40, sent, sent + 100)).await;
+        sent += 100;
+        let mut publishing = true;
+        for relay in [&first, &second] {
+            publishing &= relay.metric("millrace_relay_assigned_partitions").await > 0.0;
+            publishing &= relay.metric("millrace_relay_published_events_total").await > 0.0;
+        }
+        publishing
+    })
+    .await;
     assert_eq!(first.leave().await, Some(0));
-    client.send_all(&sets(40, 2000, 3000)).await;
-    world.wait_for_outcomes(3041).await;
+    client.send_all(&sets(40, sent, sent + 1000)).await;
+    world.wait_for_outcomes(41 + 1000 + i64::try_from(sent).expect("a count")).await;
     world.audit().await;
 }
 

@@ -54,6 +54,13 @@ impl Service {
         }
     }
 
+    /// The sum of a metric over its labels; 0 where it is not there.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        metrics.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
     /// Kills it without warning (SIGKILL).
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");

@@ -4,7 +4,7 @@ use millrace_schemas::Outcome;
 use rdkafka::Message;
 
 use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 crate::promises![
     a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_each_time,
@@ -65,7 +65,7 @@ async fn a_refused_command_sent_again_is_refused_in_the_same_words(world: World)
 }
 
 async fn commands_of_two_writers_on_one_hot_account_all_take_effect_once(world: World) {
-    let _services = (world.pipeline().await, world.service(&["writer"]).await);
+    let (services, second) = (world.pipeline().await, world.service(&["writer"]).await);
     let client = Client::new(&world);
     let accounts: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
     let mut opens = vec![JsonCommand::open("open-hot", "hot", None)];
@@ -73,14 +73,28 @@ async fn commands_of_two_writers_on_one_hot_account_all_take_effect_once(world: 
     client.send_all(&opens).await;
     world.wait_for_outcomes(21).await;
     // keyed by the customer, so that both writers get some; each touches the hot account
-    let sets = (0..1000).map(|n| JsonCommand::post(format!("set-{n}"), &[(&accounts[n % 20], 1), ("hot", -1)]));
-    let sets: Vec<_> = sets.collect();
-    client.send_all(&sets).await;
-    client.send_all(&sets).await;
-    world.wait_for_outcomes(1021).await;
-    client.read_at_least(&world.log.outcomes_topic(), 2021).await;
+    let sets = |from: usize| {
+        let sets = from..from + 500;
+        sets.map(|n| JsonCommand::post(format!("set-{n}"), &[(&accounts[n % 20], 1), ("hot", -1)])).collect::<Vec<_>>()
+    };
+    let mut sent = 0;
+    wait_until("both writers have worked, and in each other's way", async || {
+        client.send_all(&sets(sent)).await;
+        client.send_all(&sets(sent)).await;
+        sent += 500;
+        let (mut busy, mut conflicts) = (0, 0.0);
+        for writer in [&services[0], &second] {
+            busy += i32::from(writer.metric("millrace_writer_commands_total").await > 100.0);
+            conflicts += writer.metric("millrace_writer_stale_decisions_total").await;
+        }
+        busy == 2 && conflicts > 0.0
+    })
+    .await;
+    let all = i64::try_from(sent).expect("a count");
+    world.wait_for_outcomes(21 + all).await;
+    client.read_at_least(&world.log.outcomes_topic(), 21 + 2 * sent).await;
     world.audit().await;
-    assert_eq!(world.balance("hot").await, Some(-1000));
+    assert_eq!(world.balance("hot").await, Some(-all));
 }
 
 async fn a_single_command_that_comes_to_an_idle_writer_is_not_lost_while_it_waits_for_others(world: World) {

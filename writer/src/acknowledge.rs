@@ -13,6 +13,7 @@ use crate::command::Unreadable;
 use crate::error::Ended;
 use crate::metrics::COMMANDS;
 use crate::outgoing::{OutcomeRecord, dead_letter, dead_lettered};
+use crate::stages::take;
 
 /// A batch that is committed.
 pub struct Committed {
@@ -31,7 +32,7 @@ pub struct Acknowledger<'a> {
     pub group: &'a str,
     pub codec: &'a Codec,
     pub offsets: Offsets,
-    pub health: &'a Health,
+    pub health: Health,
     pub shutdown: &'a Shutdown,
 }
 
@@ -43,7 +44,7 @@ impl Acknowledger<'_> {
     /// When the process is to stop before all is told, or an outcome does not fit its schema.
     pub async fn run(&self, mut batches: mpsc::Receiver<Committed>) -> Result<(), Ended> {
         let mut outbox = Outbox::new(&self.config).map_err(WriterError::from)?;
-        while let Some(batch) = batches.recv().await {
+        while let Some(batch) = take(&self.health, &mut batches).await {
             let outcomes = self.outcome_records(&batch)?;
             self.tell(&mut outbox, &batch, &outcomes).await?;
             let mut done: HashMap<i32, i64> = HashMap::new();
@@ -80,13 +81,13 @@ impl Acknowledger<'_> {
             let result = outbox.deliver(dead_letters.chain(outcomes)).await;
             if result.is_err() {
                 // after an error an idempotent producer may refuse everything: begin with a new one
-                outbox.purge();
-                *outbox = Outbox::new(&self.config)
-                    .map_err(|error| DeliveryError { topic: outcomes_topic.clone(), error })?;
+                let new = Outbox::new(&self.config);
+                let new = new.map_err(|error| DeliveryError { topic: outcomes_topic.clone(), error })?;
+                std::mem::replace(outbox, new).discard();
             }
             result
         };
-        let sent = retry(self.health, self.shutdown, "tell outcomes", |_: &DeliveryError| true, send).await;
+        let sent = retry(&self.health, self.shutdown, "tell outcomes", |_: &DeliveryError| true, send).await;
         sent.map(drop).map_err(|stopped| match stopped {
             Stopped::Failed(error) => Ended::Failed(WriterError::Kafka(error.error)),
             Stopped::Shutdown => Ended::Shutdown,

@@ -15,6 +15,7 @@ use crate::decide::{Addressed, decide};
 use crate::error::{Ended, ended};
 use crate::ingest::ReadBatch;
 use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS, COMMANDS, DUPLICATES, STALE};
+use crate::stages::{hand_on, take};
 use crate::states::{States, Versioned};
 
 /// Decides and commits batches of commands.
@@ -22,7 +23,7 @@ pub struct Committer<'a, D: Domain> {
     pub log: &'a Log,
     pub pool: &'a Pool,
     pub codec: &'a Codec,
-    pub health: &'a Health,
+    pub health: Health,
     pub shutdown: &'a Shutdown,
     pub states: States<D>,
 }
@@ -50,14 +51,14 @@ impl<D: Domain> Committer<'_, D> {
         mut batches: mpsc::Receiver<ReadBatch<D::Command>>,
         committed: mpsc::Sender<Committed>,
     ) -> Result<(), Ended> {
-        while let Some(ReadBatch { records, commands, unreadable }) = batches.recv().await {
+        while let Some(ReadBatch { records, commands, unreadable }) = take(&self.health, &mut batches).await {
             let outcomes = self.commit(&commands).await?;
             let told = commands.into_iter().filter_map(|command| {
                 // a command that came twice in the batch is told twice
                 Some((outcomes.get(&command.id)?.clone(), command.metadata))
             });
             let outcomes = told.collect();
-            if committed.send(Committed { records, unreadable, outcomes }).await.is_err() {
+            if !hand_on(&self.health, &committed, Committed { records, unreadable, outcomes }).await {
                 return Ok(()); // the next stage has ended: its result says why
             }
         }
@@ -79,9 +80,9 @@ impl<D: Domain> Committer<'_, D> {
         let mut outcomes = HashMap::with_capacity(pending.len());
         let mut locked = false;
         while !pending.is_empty() {
-            let (health, shutdown) = (self.health, self.shutdown);
+            let (health, shutdown) = (self.health.clone(), self.shutdown);
             let attempt = async || self.attempt(&pending, locked).await;
-            let attempt = retry(health, shutdown, "append", StoreError::is_transient, attempt).await.map_err(ended)?;
+            let attempt = retry(&health, shutdown, "append", StoreError::is_transient, attempt).await.map_err(ended)?;
             pending = self.settle(pending, attempt, &mut outcomes);
             locked = true;
         }

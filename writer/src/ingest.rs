@@ -10,10 +10,8 @@ use tokio::sync::mpsc;
 use crate::command::{Command, Unreadable};
 use crate::error::Ended;
 use crate::read::{ReadError, read};
+use crate::stages::{IDLE_BEAT, hand_on};
 use crate::{Domain, WriterError};
-
-/// How often an idle writer shows that it is alive.
-const IDLE_BEAT: Duration = Duration::from_secs(1);
 
 /// A batch that is read.
 pub struct ReadBatch<C> {
@@ -30,7 +28,7 @@ pub struct Ingest<'a> {
     pub settings: &'a Settings,
     pub codec: &'a Codec,
     pub inbox: Inbox,
-    pub health: &'a Health,
+    pub health: Health,
     pub shutdown: &'a Shutdown,
 }
 
@@ -57,7 +55,7 @@ impl Ingest<'_> {
                 continue;
             }
             let batch = self.read::<D>(std::mem::take(&mut records)).await?;
-            if batches.send(batch).await.is_err() {
+            if !hand_on(&self.health, &batches, batch).await {
                 return Ok(());
             }
         }
@@ -68,7 +66,7 @@ impl Ingest<'_> {
         let mut unreadable = Vec::new();
         for (index, record) in records.iter().enumerate() {
             let attempt = async || read::<D>(self.codec, record, self.settings.max_command_bytes).await;
-            match retry(self.health, self.shutdown, "read a command", ReadError::is_transient, attempt).await {
+            match retry(&self.health, self.shutdown, "read a command", ReadError::is_transient, attempt).await {
                 Ok(command) => commands.push(command),
                 Err(Stopped::Failed(ReadError::Unreadable(reason))) => unreadable.push((index, reason)),
                 Err(Stopped::Failed(ReadError::Transient(error))) => return Err(WriterError::Registry(error).into()),

@@ -16,6 +16,7 @@ mod metrics;
 mod outgoing;
 mod read;
 mod service;
+mod stages;
 mod states;
 
 pub use domain::{Domain, Rejection};

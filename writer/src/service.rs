@@ -53,11 +53,20 @@ async fn serve<D: Domain>(
     let config = consumer_config(settings, group).map_err(WriterError::from)?;
     let inbox = Inbox::join(&config, &name.commands_topic()).map_err(WriterError::from)?;
     let config = producer_config(settings).map_err(WriterError::from)?;
-    let acknowledger =
-        Acknowledger { config, log: name, group, codec: &codec, offsets: inbox.offsets(), health, shutdown };
-    let mut committer = Committer::<D> { log: &log, pool, codec: &codec, health, shutdown, states: States::new() };
-    let mut ingest = Ingest { settings, codec: &codec, inbox, health, shutdown };
-    health.set_ready(true);
+    let acknowledger = Acknowledger {
+        config,
+        log: name,
+        group,
+        codec: &codec,
+        offsets: inbox.offsets(),
+        health: health.for_another_loop(),
+        shutdown,
+    };
+    let health_of_committer = health.for_another_loop();
+    let mut committer =
+        Committer::<D> { log: &log, pool, codec: &codec, health: health_of_committer, shutdown, states: States::new() };
+    let mut ingest = Ingest { settings, codec: &codec, inbox, health: health.clone(), shutdown };
+    health.set_started();
     tracing::info!(log = %name, group, "writing");
 
     // Three stages in one task: while one batch waits for Postgres, the next is read and the last is told of. Each ends

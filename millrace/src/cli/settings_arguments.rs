@@ -39,11 +39,16 @@ impl SettingsArguments {
         Ok(settings)
     }
 
-    /// Flags that give a service, which works in another folder, the same settings as these.
+    /// Flags that give services, which work in another folder, the same settings as these.
     ///
     /// # Errors
-    /// When the settings file can't be named in a flag.
-    pub fn for_service(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
+    /// When the settings file can't be named in a flag, or the settings name one consumer group for all.
+    pub fn for_services(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
+        if let Some(group) = &settings.group {
+            let one = "is set, in MILLRACE_GROUP or in the settings file";
+            let why = "writer, relay and projectors need a consumer group each: unset it, or start them one by one";
+            return Err(Usage(format!("the group {group:?} {one}; {why}")).into());
+        }
         let mut flags = vec!["--log".to_owned(), settings.log.clone()];
         if let Some(file) = &self.config {
             let path = std::path::absolute(file).context("the folder we are in has no name")?;

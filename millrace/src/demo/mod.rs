@@ -32,7 +32,7 @@ const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = settings.load()?;
     let plan = Plan {
-        flags: settings.for_service(&loaded)?,
+        flags: settings.for_services(&loaded)?,
         settings: loaded,
         options: folder::fresh(&arguments.folders).await?,
         http_port: arguments.folders.ports.http_port.or(Some(0)),

@@ -45,7 +45,7 @@ struct StoppedProcess {
 /// `millrace up`
 pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = settings.load()?;
-    let flags = settings.for_service(&loaded)?;
+    let flags = settings.for_services(&loaded)?;
     let progress = Console::new();
     let stack = Stack::up(&options(&arguments.folders), &progress).await?;
     let services = if arguments.servers_only {

@@ -90,10 +90,9 @@ impl Runner {
         read_model.checkpoints(&[], ProjectorError::is_transient).await?;
         let topic = read_model.log.events_topic();
         let inbox = Inbox::join(&config, &topic).map_err(ProjectorError::from)?;
-        read_model.health.set_ready(true);
+        read_model.health.set_started();
         tracing::info!(projector = name, %topic, group, "running");
-        let probe = Probe::of(settings.partitions);
-        Ok(Self { read_model, codec, config, topic, inbox, readings: Readings::new(), probe })
+        Ok(Self { read_model, codec, config, topic, inbox, readings: Readings::new(), probe: Probe::default() })
     }
 
     async fn work(&mut self) -> Result<(), Stopped<ProjectorError>> {

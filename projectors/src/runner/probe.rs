@@ -1,13 +1,14 @@
 //! Finding checkpoints that are behind while the topic is silent.
 //!
 //! The group's offset may stand at the topic's end although the read model is behind: it was emptied, or restored from a
-//! backup. The next event would show that, by its position; until one comes, the last record of each partition is read
-//! again, once, after the start.
+//! backup. The next event would show that, by its position; until one comes, the last record of each partition where the
+//! group stands at the end is read again, once, after the start.
 
 use std::collections::BTreeSet;
 
 use millrace_runtime::Health;
 use millrace_runtime::kafka::Inbox;
+use rdkafka::error::KafkaError;
 
 use super::plan::Readings;
 
@@ -16,37 +17,44 @@ const ROUNDS: u32 = 10;
 
 /// What is still to be looked at.
 pub(super) struct Probe {
-    partitions: BTreeSet<i32>,
+    /// None before the topic was asked.
+    partitions: Option<BTreeSet<i32>>,
     rounds: u32,
 }
 
-impl Probe {
-    /// All partitions are.
-    pub(super) fn of(partitions: u32) -> Self {
-        Self { partitions: (0..i32::try_from(partitions).unwrap_or(i32::MAX)).collect(), rounds: ROUNDS }
+impl Default for Probe {
+    fn default() -> Self {
+        Self { partitions: None, rounds: ROUNDS }
     }
+}
 
+impl Probe {
     /// Looks at the partitions that nothing has come from.
     pub(super) fn look(&mut self, inbox: &Inbox, readings: &Readings, health: &Health) {
         if self.rounds == 0 {
             return;
         }
         self.rounds -= 1;
-        self.partitions.retain(|partition| !readings.contains_key(partition));
-        for partition in self.partitions.clone() {
+        if let Err(error) = self.look_once(inbox, readings, health) {
+            tracing::debug!(%error, "not all last records are looked at yet");
+        }
+    }
+
+    fn look_once(&mut self, inbox: &Inbox, readings: &Readings, health: &Health) -> Result<(), KafkaError> {
+        let all = || inbox.partitions().map(|count| (0..i32::try_from(count).unwrap_or(i32::MAX)).collect());
+        let mut partitions = self.partitions.take().map_or_else(all, Ok)?;
+        partitions.retain(|partition| !readings.contains_key(partition));
+        let unseen: Vec<i32> = partitions.iter().copied().collect();
+        let remaining = self.partitions.insert(partitions);
+        for partition in unseen {
             health.beat();
-            match inbox.watermarks(partition) {
-                Ok((low, high)) if low < high => {
-                    if inbox.seek(partition, high - 1).is_ok() {
-                        self.partitions.remove(&partition);
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(partition, %error, "the last record is not looked at yet");
-                    return;
-                }
+            let (low, high) = inbox.watermarks(partition)?;
+            // anywhere else, records will come by themselves
+            let at_the_end = low < high && inbox.committed(partition)? == Some(high);
+            if at_the_end && inbox.seek(partition, high - 1).is_ok() {
+                remaining.remove(&partition);
             }
         }
+        Ok(())
     }
 }

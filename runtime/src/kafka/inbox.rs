@@ -27,6 +27,8 @@ const RECORD_COST: usize = 512;
 const POLL: Duration = Duration::from_millis(100);
 /// How long to wait for room before the partitions are paused. Far below the group's limit between polls.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A request to the brokers that takes longer has failed.
+const ANSWER: Duration = Duration::from_secs(5);
 /// How long leaving the group may take before the thread is left behind.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -165,7 +167,7 @@ impl Inbox {
     /// # Errors
     /// When the partition is not assigned.
     pub fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
-        self.offsets.consumer()?.seek(&self.offsets.topic, partition, Offset::Offset(offset), Duration::from_secs(5))
+        self.offsets.consumer()?.seek(&self.offsets.topic, partition, Offset::Offset(offset), ANSWER)
     }
 
     /// Stops the flow of a partition until it is assigned anew.
@@ -183,7 +185,27 @@ impl Inbox {
     /// # Errors
     /// When Kafka does not answer in time. Blocks up to 5 s: call it where that does no harm.
     pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
-        self.offsets.consumer()?.fetch_watermarks(&self.offsets.topic, partition, Duration::from_secs(5))
+        self.offsets.consumer()?.fetch_watermarks(&self.offsets.topic, partition, ANSWER)
+    }
+
+    /// Number of partitions of the topic.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time. Blocks up to 5 s.
+    pub fn partitions(&self) -> Result<usize, KafkaError> {
+        let metadata = self.offsets.consumer()?.fetch_metadata(Some(&self.offsets.topic), ANSWER)?;
+        Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+    }
+
+    /// The offset that the group goes on from in a partition; none when it has never been there.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time. Blocks up to 5 s.
+    pub fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.offsets.topic, partition);
+        let committed = self.offsets.consumer()?.committed_offsets(list, ANSWER)?;
+        Ok(committed.elements().first().and_then(|found| found.offset().to_raw()).filter(|offset| *offset >= 0))
     }
 
     /// Commits the offsets of what is done and leaves the group.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -202,6 +203,15 @@ impl Outbox {
                     return Err(DeliveryError { topic: record.topic.to_owned(), error });
                 }
             }
+        }
+    }
+
+    /// Forgets the producer and what it still holds, on a thread of its own: both can block while a broker is away.
+    pub fn discard(self) {
+        let discarding = thread::Builder::new().name("discard a producer".into()).spawn(move || self.purge());
+        if let Err(error) = discarding {
+            // dropped with the closure
+            tracing::warn!(%error, "no thread to be had; a producer that failed was ended where it was used");
         }
     }
 

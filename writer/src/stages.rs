@@ -1,0 +1,29 @@
+//! Handing batches from stage to stage. A stage that waits for another is not stuck: it goes on beating.
+
+use std::time::Duration;
+
+use millrace_runtime::Health;
+use tokio::sync::mpsc;
+
+/// How often a stage that waits shows that it is alive.
+pub const IDLE_BEAT: Duration = Duration::from_secs(1);
+
+/// The next batch; `None` when the stage before has ended.
+pub async fn take<T>(health: &Health, batches: &mut mpsc::Receiver<T>) -> Option<T> {
+    loop {
+        health.beat();
+        if let Ok(next) = tokio::time::timeout(IDLE_BEAT, batches.recv()).await {
+            return next;
+        }
+    }
+}
+
+/// Hands a batch on as soon as there is room; false when the next stage has ended.
+pub async fn hand_on<T>(health: &Health, batches: &mpsc::Sender<T>, batch: T) -> bool {
+    loop {
+        health.beat();
+        if let Ok(room) = tokio::time::timeout(IDLE_BEAT, batches.reserve()).await {
+            return room.map(|room| room.send(batch)).is_ok();
+        }
+    }
+}
