@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use millrace_runtime::Settings;
-use millrace_runtime::kafka::{Delivered, PartitionReader, client_config};
+use millrace_runtime::kafka::{Delivered, Fields, PartitionReader, client_config};
 use millrace_schemas::headers::{
     CE_ID, DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_OFFSET, DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TOPIC,
 };
 use millrace_schemas::{LogName, Outcome, OutcomeKind};
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message};
 use serde::Serialize;
 
@@ -79,10 +79,8 @@ impl DeadLetter {
 
 impl From<&BorrowedMessage<'_>> for DeadLetter {
     fn from(message: &BorrowedMessage<'_>) -> Self {
-        let header = |name: &str| {
-            let headers = message.headers()?;
-            headers.iter().filter(|header| header.key == name).last()?.value
-        };
+        let fields = Fields::of(message);
+        let header = |name: &str| fields.get(name);
         let text = |name| header(name).map(|value| String::from_utf8_lossy(value).into_owned());
         let partition =
             header(DLT_ORIGINAL_PARTITION).and_then(|bytes| Some(i32::from_be_bytes(bytes.try_into().ok()?)));

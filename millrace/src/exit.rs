@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use millrace_projectors::ProjectorError;
 use millrace_runtime::SettingsError;
+use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
 use millrace_schemas::{ParseLogNameError, ParseStreamIdError};
 use millrace_store::StoreError;
@@ -31,6 +32,7 @@ fn is_usage(cause: &(dyn Error + 'static)) -> bool {
         || matches!(cause.downcast_ref(), Some(PostgresUrlError::Malformed))
         || matches!(cause.downcast_ref(), Some(ProjectorError::Unknown { .. }))
         || matches!(cause.downcast_ref(), Some(StoreError::Partitions { .. }))
+        || matches!(cause.downcast_ref(), Some(TopicError::Partitions { .. }))
 }
 
 /// The error and its causes in one line; a cause that the error says already is left out.

@@ -6,6 +6,7 @@ use millrace_runtime::{Health, Overrides, Settings, Shutdown, init_telemetry, on
 use millrace_writer::Ledger;
 
 use crate::cli::{ServiceArguments, SettingsArguments};
+use crate::exit::Usage;
 
 /// `millrace writer`
 pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
@@ -42,7 +43,7 @@ async fn begin(
     let health = Health::default();
     if let Some(address) = settings.http_address {
         let bound = serve(address, health.clone(), shutdown.clone()).await;
-        let bound = bound.map_err(|error| anyhow::anyhow!("http_address {address} can't be had: {error}"))?;
+        let bound = bound.map_err(|error| Usage(format!("http_address {address} can't be had: {error}")))?;
         tracing::info!(address = %bound, "serving /metrics, /livez, /readyz");
     }
     Ok((settings, health, shutdown))

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use millrace_runtime::kafka::client_config;
+use millrace_runtime::kafka::{Fields, client_config};
 use millrace_runtime::{Settings, on_signal};
 use millrace_schemas::headers::{CE_TIME, LOG_POSITION, STREAM_VERSION};
 use millrace_schemas::{Codec, Contract, DecodeError, LogName, Registry, Topic, json_from_avro};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde::Serialize;
 
@@ -80,12 +80,10 @@ async fn consumer(settings: &Settings, topic: String, from_beginning: bool) -> a
 
 impl TopicEvent {
     async fn read(codec: &Codec, message: &BorrowedMessage<'_>) -> anyhow::Result<Self> {
-        let header = |name: &str| {
-            let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
-            std::str::from_utf8(value).ok()
-        };
+        let fields = Fields::of(message);
+        let header = |name: &str| fields.text(name);
         let (record, data, problem) = match codec.decode(Topic::Events, message.payload().unwrap_or_default()).await {
-            Ok(decoded) => (Some(decoded.record.name), Some(json_from_avro(&decoded.value)?), None),
+            Ok(received) => (Some(received.record.name), Some(json_from_avro(&received.value()?)?), None),
             Err(DecodeError::Unreadable { reason, .. }) => (None, None, Some(reason)),
             Err(DecodeError::Transient(error)) => return Err(error.into()),
         };

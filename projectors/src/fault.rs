@@ -39,7 +39,7 @@ pub(crate) fn is_passing(error: &PoolError) -> bool {
 /// of something, or another transaction was in the way.
 pub(crate) fn is_passing_statement(error: &tokio_postgres::Error) -> bool {
     let Some(state) = error.code() else { return true };
-    matches!(state.code().get(..2).unwrap_or_default(), "08" | "40" | "53" | "55" | "57")
+    matches!(state.code().get(..2).unwrap_or_default(), "08" | "25" | "40" | "53" | "55" | "57")
 }
 
 /// tokio-postgres says only "db error" of itself; the server's own words are inside.

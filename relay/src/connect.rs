@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use millrace_runtime::kafka::{consumer_config, producer_config};
+use millrace_runtime::kafka::{check_topics, client_config, consumer_config, producer_config};
 use millrace_runtime::{Health, Settings, Shutdown, postgres, retry};
 use millrace_schemas::{Codec, Contract, LogName, Registry};
 use millrace_store::{Log, StoreError};
@@ -41,7 +41,9 @@ pub(crate) async fn connect(settings: &Settings, health: &Health, shutdown: &Shu
     let log = retry(health, shutdown, "open the log", transient, open).await?;
     let resolve = async || Ok(Codec::connect(registry.clone(), &name, Contract::ledger()).await?);
     let codec = retry(health, shutdown, "resolve the schemas' ids", transient, resolve).await?;
-    let check = async || tails.check_partitions(log.partitions()).await;
+    let config = client_config(settings).map_err(RelayError::from)?;
+    let topics = [(name.events_topic(), Some(log.partitions()))];
+    let check = async || Ok(check_topics(&config, &topics).await?);
     retry(health, shutdown, "look at the event topic", transient, check).await?;
     let member = consumer_config(settings, &group).map_err(RelayError::from)?;
     let silence = Duration::from_millis(u64::from(settings.session_timeout_ms) / 2);

@@ -1,5 +1,6 @@
 //! What stops a relay. All of it needs somebody's hand; what time mends is retried and never seen here.
 
+use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
 use millrace_runtime::{SettingsError, Stopped};
 use millrace_schemas::{ParseLogNameError, RegistryError};
@@ -30,19 +31,9 @@ pub enum RelayError {
     /// librdkafka refuses a setting; or Kafka does not answer, while that is being retried.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
-    /// The event topic does not exist: waited for.
-    #[error("topic {0} does not exist: run `millrace migrate`")]
-    NoTopic(String),
-    /// The topic does not have the log's number of partitions.
-    #[error("topic {topic} has {actual} partitions and its log has {expected}: it can't be this log's topic")]
-    Partitions {
-        /// The topic.
-        topic: String,
-        /// What it has.
-        actual: u32,
-        /// What the log has.
-        expected: u32,
-    },
+    /// The event topic is not as the log needs it.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// The topic holds something else than the log. Publishing on would make it worse.
     #[error(
         "topic {topic}, partition {partition}: {divergence}. Nothing more is published; compare with `millrace audit`"
@@ -97,7 +88,7 @@ impl RelayError {
             Self::Store(error) => error.is_transient(),
             Self::Registry(error) => matches!(error, RegistryError::Unavailable { .. }),
             Self::Kafka(error) => !matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)),
-            Self::NoTopic(_) => true,
+            Self::Topic(error) => error.is_transient(),
             _ => false,
         }
     }

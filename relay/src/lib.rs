@@ -10,7 +10,6 @@
 //! wire when a producer is thrown away. Such records are repeats with the positions they had; projectors drop them, and
 //! the relay that owns the partition sees the foreign offsets, says so and reads the tail again.
 
-mod aside;
 mod bookkeeping;
 mod connect;
 mod decision;

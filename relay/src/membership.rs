@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use millrace_runtime::kafka::aside;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::aside::aside;
 use crate::group::{Grants, Group};
 use crate::handover::Handover;
 use crate::pulse::Pulse;

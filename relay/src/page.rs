@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use millrace_runtime::{Health, Shutdown, Stopped, retry};
-use millrace_schemas::{Codec, EncodeError, RecordedEvent, Topic};
+use millrace_schemas::{Codec, EncodeError, RecordedEvent};
 use millrace_store::{Cursor, Log, StoreError};
 use tokio::task::JoinSet;
 
@@ -160,9 +160,7 @@ fn encode(codec: &Codec, read: Vec<RecordedEvent<String>>, epochs: BTreeMap<i32,
 }
 
 fn encode_data(codec: &Codec, event: &RecordedEvent<String>) -> Result<Vec<u8>, EncodeError> {
-    // The column is JSONB, so this parses; if ever not, null fits no record and says so.
-    let json = serde_json::from_str(&event.data).unwrap_or_default();
-    codec.encode_json(Topic::Events, &event.event_type, &json)
+    codec.encode_event(&event.event_type, &event.data)
 }
 
 fn with_data(event: RecordedEvent<String>, data: Vec<u8>) -> Encoded {

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use millrace_runtime::kafka::Outbox;
+use millrace_runtime::kafka::{Outbox, aside};
 use millrace_runtime::{Stopped, retry};
 use tokio::time::{Instant, timeout_at};
 
-use crate::aside::aside;
 use crate::error::{RelayError, Step};
 use crate::held::Held;
 use crate::metrics;

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use millrace_runtime::kafka::{Fields, aside};
 use millrace_schemas::headers::{CE_ID, LOG_POSITION};
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
-
-use crate::aside::aside;
-use crate::error::RelayError;
 
 /// How long reading the last records may take.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
@@ -77,21 +75,6 @@ impl TailReader {
         let (config, topic) = (self.config.clone(), self.topic.clone());
         aside(move || read_tails(&config, &topic, &partitions, depth)).await?
     }
-
-    /// Checks that the topic has the log's number of partitions.
-    ///
-    /// # Errors
-    /// When it has not, does not exist, or Kafka does not answer.
-    pub(crate) async fn check_partitions(&self, expected: u32) -> Result<(), RelayError> {
-        let (config, topic) = (self.config.clone(), self.topic.clone());
-        let counted = aside(move || count_partitions(&config, &topic)).await?;
-        let topic = self.topic.clone();
-        match counted? {
-            0 => Err(RelayError::NoTopic(topic)),
-            actual if actual == expected => Ok(()),
-            actual => Err(RelayError::Partitions { topic, actual, expected }),
-        }
-    }
 }
 
 /// The end of a partition is what is looked for here, and errors are retried by the caller: neither is worth a line.
@@ -104,12 +87,6 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
-
-fn count_partitions(config: &ClientConfig, topic: &str) -> Result<u32, KafkaError> {
-    let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
-    let metadata = consumer.fetch_metadata(Some(topic), LAST_RECORDS)?;
-    Ok(metadata.topics().first().map_or(0, |found| found.partitions().len() as u32))
-}
 
 /// What was seen of a partition.
 struct Scan {
@@ -188,13 +165,9 @@ impl Scan {
 }
 
 fn stamp_of(record: &impl Message) -> Option<Stamp> {
-    let headers = record.headers()?;
-    let text = |name| {
-        let found = headers.iter().find(|header| header.key == name)?;
-        std::str::from_utf8(found.value?).ok()
-    };
-    let position = text(LOG_POSITION)?.parse().ok().filter(|position| *position > 0)?;
-    Some(Stamp { position, event_id: text(CE_ID)?.parse().ok()? })
+    let fields = Fields::of(record);
+    let position = fields.text(LOG_POSITION)?.parse().ok().filter(|position| *position > 0)?;
+    Some(Stamp { position, event_id: fields.text(CE_ID)?.parse().ok()? })
 }
 
 #[cfg(test)]

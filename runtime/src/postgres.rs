@@ -9,6 +9,10 @@ use tokio_postgres::{Config, NoTls};
 const WAIT: Duration = Duration::from_secs(5);
 /// A connection whose peer acknowledges nothing for so long is dead, although nobody closed it.
 const UNANSWERED: Duration = Duration::from_secs(15);
+/// The server's side of the same: a process that is stopped or gone must not go on holding locks. No transaction of ours
+/// waits for anything between its statements.
+const ABANDONED: &str = "-c idle_in_transaction_session_timeout=10s -c tcp_keepalives_idle=10 \
+                         -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 
 /// An address of Postgres that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +47,7 @@ pub fn config(url: &str) -> Result<Config, PostgresUrlError> {
 pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlError> {
     let mut config = config(url)?;
     let options = config.get_options().unwrap_or_default();
-    let options = format!("{options} -c search_path={schema},public");
+    let options = format!("{options} -c search_path={schema},public {ABANDONED}");
     config.options(options.trim());
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let pool = Pool::builder(manager)

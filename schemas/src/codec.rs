@@ -9,13 +9,15 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::LogName;
 use crate::avro_json::{Mismatch, avro_from_json, storable};
-use crate::contract::{Contract, RecordSchema, Topic};
+use crate::contract::{Contract, RecordSchema, Topic, TranscodeError};
 use crate::framing::{self, FrameError};
 use crate::registry::{Registry, RegistryError};
+use crate::strict_json;
 
 /// Most memory that a length inside an Avro datum can make the decoder set aside, in bytes. Kafka's own limit on a
 /// record is 1 MiB, so an honest value never comes near.
@@ -44,13 +46,19 @@ struct ForeignSchema {
     record: Option<&'static RecordSchema>,
 }
 
-/// A decoded value.
-#[derive(Debug, Clone)]
-pub struct Decoded {
-    /// The record it is, by the contract.
+/// A value that is known to be a record of the contract; reading it is the next step.
+pub struct Received<'a> {
+    /// The record it is.
     pub record: &'static RecordSchema,
-    /// Its content, resolved to the contract's schema.
-    pub value: Value,
+    id: u32,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    /// A datum of the contract's own schema.
+    Own(&'a GenericDatumReader<'static>, &'a [u8]),
+    /// Resolved to the contract's schema.
+    Resolved(Value),
 }
 
 /// Why a value can't be encoded.
@@ -66,6 +74,14 @@ pub enum EncodeError {
         record: &'static str,
         /// Where and why.
         mismatch: Mismatch,
+    },
+    /// The log's JSON is not the event's, or its schema can't hold it.
+    #[error("{record} can't be encoded: {source}")]
+    Event {
+        /// The event's record.
+        record: &'static str,
+        /// Why.
+        source: TranscodeError,
     },
     /// Avro refused it.
     #[error("{record} can't be encoded: {source}")]
@@ -160,56 +176,54 @@ impl Codec {
         Ok(framed)
     }
 
-    /// Reads JSON text as the record `name` of a topic.
+    /// Encodes an event's JSON, as the log stores it, as the event `name`, framed.
+    ///
+    /// # Errors
+    /// When the contract has no such event, or the JSON does not fit its schema.
+    pub fn encode_event(&self, name: &str, json: &str) -> Result<Vec<u8>, EncodeError> {
+        let (id, schema) = self.own_schema(Topic::Events, name)?;
+        let transcode = schema.record.transcode.ok_or_else(|| EncodeError::NoSuchRecord(name.to_owned()))?;
+        let mut framed = framing::frame(id);
+        let record = schema.record.name;
+        transcode(&schema.writer, json, &mut framed).map_err(|source| EncodeError::Event { record, source })?;
+        Ok(framed)
+    }
+
+    /// Takes JSON text as the record `name` of a topic.
     ///
     /// # Errors
     /// Always unreadable, never transient: no registry is asked.
-    pub fn decode_json(&self, topic: Topic, name: &str, text: &[u8]) -> Result<Decoded, DecodeError> {
+    pub fn decode_json(&self, topic: Topic, name: &str, text: &[u8]) -> Result<Received<'_>, DecodeError> {
         let record = self.contract.record(topic, name);
         let record = record.ok_or_else(|| wrong_type(self.contract, topic, name))?;
-        let json: Json =
-            serde_json::from_slice(text).map_err(|e| DecodeError::unreadable("no_json", format!("not JSON: {e}")))?;
-        let value = avro_from_json(&record.avro, &json)
-            .map_err(|mismatch| DecodeError::unreadable("schema_mismatch", format!("{name}: {mismatch}")))?;
-        Ok(Decoded { record, value })
+        let json =
+            strict_json::from_slice(text).map_err(|e| DecodeError::unreadable("no_json", format!("not JSON: {e}")))?;
+        Received::from_json(record, &json)
+            .map_err(|mismatch| DecodeError::unreadable("schema_mismatch", format!("{name}: {mismatch}")))
     }
 
-    /// Reads a framed value of a topic. A schema id that is not the contract's own is looked up once and kept; its
+    /// Takes a framed value of a topic. A schema id that is not the contract's own is looked up once and kept; its
     /// datum is resolved to the contract's schema of the same record.
     ///
     /// # Errors
     /// Unreadable, or transient while the registry is away.
-    pub async fn decode(&self, topic: Topic, value: &[u8]) -> Result<Decoded, DecodeError> {
+    pub async fn decode<'a>(&'a self, topic: Topic, value: &'a [u8]) -> Result<Received<'a>, DecodeError> {
         let (id, datum) = framing::unframe(value)?;
-        let mut datum = Datum { rest: datum, overrun: false };
-        let decoded = match self.own.get(&id) {
-            Some(own) if own.record.topic != topic => return Err(wrong_type(self.contract, topic, own.record.name)),
-            Some(own) => own.reader.read_value(&mut datum).map(|value| Decoded { record: own.record, value }),
-            None => {
-                let foreign = self.foreign(topic, id).await?;
-                let record = foreign.record.ok_or_else(|| {
-                    let name = foreign.writer.name().map(ToString::to_string);
-                    wrong_type(self.contract, topic, &name.unwrap_or_else(|| "no record".into()))
-                })?;
-                let reader = GenericDatumReader::builder(&foreign.writer).reader_schema(&record.avro).build();
-                reader.and_then(|reader| reader.read_value(&mut datum)).map(|value| Decoded { record, value })
+        if let Some(own) = self.own.get(&id) {
+            if own.record.topic != topic {
+                return Err(wrong_type(self.contract, topic, own.record.name));
             }
-        };
-        let decoded = decoded
-            .map_err(|e| DecodeError::unreadable("no_datum", format!("the value is no datum of schema {id}: {e}")))?;
-        if datum.overrun {
-            return Err(DecodeError::unreadable("no_datum", format!("the value ends inside the datum of schema {id}")));
+            return Ok(Received { record: own.record, id, content: Content::Own(&own.reader, datum) });
         }
-        if !datum.rest.is_empty() {
-            let reason = format!("{} bytes are left over after the datum of schema {id}", datum.rest.len());
-            return Err(DecodeError::unreadable("trailing_bytes", reason));
-        }
-        if topic == Topic::Commands {
-            storable(&decoded.value).map_err(|mismatch| {
-                DecodeError::unreadable("schema_mismatch", format!("{}: {mismatch}", decoded.record.name))
-            })?;
-        }
-        Ok(decoded)
+        let foreign = self.foreign(topic, id).await?;
+        let record = foreign.record.ok_or_else(|| {
+            let name = foreign.writer.name().map(ToString::to_string);
+            wrong_type(self.contract, topic, &name.unwrap_or_else(|| "no record".into()))
+        })?;
+        let reader = GenericDatumReader::builder(&foreign.writer).reader_schema(&record.avro).build();
+        let reader = reader.map_err(|e| no_datum(id, &e))?;
+        let value = whole(id, datum, |datum| reader.read_value(datum))?;
+        Ok(Received { record, id, content: Content::Resolved(value) })
     }
 
     fn own_schema(&self, topic: Topic, name: &str) -> Result<(u32, &OwnSchema), EncodeError> {
@@ -255,6 +269,77 @@ impl Read for Datum<'_> {
     }
 }
 
+impl Received<'static> {
+    /// A record that is given as JSON.
+    ///
+    /// # Errors
+    /// When the JSON is not the record's.
+    pub fn from_json(record: &'static RecordSchema, json: &Json) -> Result<Self, Mismatch> {
+        let value = avro_from_json(&record.avro, json)?;
+        Ok(Self { record, id: 0, content: Content::Resolved(value) })
+    }
+}
+
+impl Received<'_> {
+    /// Reads it as the record's Rust type.
+    ///
+    /// # Errors
+    /// Unreadable, when the datum is none, or not the type's.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        match &self.content {
+            Content::Own(reader, datum) => whole(self.id, datum, |datum| reader.read_deser(datum)),
+            Content::Resolved(value) => apache_avro::from_value(value)
+                .map_err(|e| DecodeError::unreadable("schema_mismatch", format!("{}: {e}", self.record.name))),
+        }
+    }
+
+    /// Reads it as a tree of values.
+    ///
+    /// # Errors
+    /// Unreadable, when the datum is none.
+    pub fn value(self) -> Result<Value, DecodeError> {
+        match self.content {
+            Content::Own(reader, datum) => whole(self.id, datum, |datum| reader.read_value(datum)),
+            Content::Resolved(value) => Ok(value),
+        }
+    }
+
+    /// Reads it as the record's Rust type, after a check that every text in it can be stored: what comes from outside.
+    ///
+    /// # Errors
+    /// Unreadable, when the datum is none, not the type's, or has a text that Postgres can't store.
+    pub fn read_storable<T: DeserializeOwned>(self) -> Result<T, DecodeError> {
+        let record = self.record;
+        let value = self.value()?;
+        let mismatch =
+            |problem: String| DecodeError::unreadable("schema_mismatch", format!("{}: {problem}", record.name));
+        storable(&value).map_err(|e| mismatch(e.to_string()))?;
+        apache_avro::from_value(&value).map_err(|e| mismatch(e.to_string()))
+    }
+}
+
+/// Reads a datum to its end, no further and no less.
+fn whole<T>(
+    id: u32,
+    datum: &[u8],
+    read: impl FnOnce(&mut Datum<'_>) -> Result<T, apache_avro::Error>,
+) -> Result<T, DecodeError> {
+    let mut datum = Datum { rest: datum, overrun: false };
+    let read = read(&mut datum).map_err(|e| no_datum(id, &e))?;
+    if datum.overrun {
+        return Err(DecodeError::unreadable("no_datum", format!("the value ends inside the datum of schema {id}")));
+    }
+    if !datum.rest.is_empty() {
+        let reason = format!("{} bytes are left over after the datum of schema {id}", datum.rest.len());
+        return Err(DecodeError::unreadable("trailing_bytes", reason));
+    }
+    Ok(read)
+}
+
+fn no_datum(id: u32, error: &apache_avro::Error) -> DecodeError {
+    DecodeError::unreadable("no_datum", format!("the value is no datum of schema {id}: {error}"))
+}
+
 impl OwnSchema {
     fn of(record: &'static RecordSchema) -> Self {
         let writer = GenericDatumWriter::builder(&record.avro).build();
@@ -272,4 +357,53 @@ fn wrong_type(contract: &Contract, topic: Topic, name: &str) -> DecodeError {
     let known: Vec<_> = known.collect();
     let name: String = name.chars().take(200).collect();
     DecodeError::unreadable("wrong_type", format!("{name:?} does not belong here; known are {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::{AccountClosed, AccountOpened, EntryPosted, LedgerEvent};
+
+    fn event() -> impl Strategy<Value = LedgerEvent> {
+        let opened = (".*", "[A-Z]{3}", any::<Option<i64>>()).prop_map(|(account_id, currency, limit)| {
+            LedgerEvent::AccountOpened(AccountOpened { account_id, currency, overdraft_limit_minor: limit })
+        });
+        let posted = (".*", ".*", any::<i64>(), any::<i64>(), ".*").prop_map(|(set, account_id, amount, at, text)| {
+            LedgerEvent::EntryPosted(EntryPosted {
+                entry_set_id: set,
+                account_id,
+                amount_minor: amount,
+                reporting_at: at,
+                description: text,
+                currency: "CZK".into(),
+            })
+        });
+        let closed = ".*".prop_map(|account_id| LedgerEvent::AccountClosed(AccountClosed { account_id }));
+        prop_oneof![opened, posted, closed]
+    }
+
+    proptest! {
+        /// The short way, from JSON through the Rust type, and the long one, by trees of values, are one.
+        #[test]
+        fn an_event_has_one_datum_whichever_way_it_is_written_and_is_read_back(event in event()) {
+            let record = Contract::ledger().record(Topic::Events, event.name()).unwrap();
+            let own = OwnSchema::of(record);
+            let json = serde_json::to_string(&event).unwrap();
+            let mut short = Vec::new();
+            (record.transcode.unwrap())(&own.writer, &json, &mut short).unwrap();
+            let tree = avro_from_json(&record.avro, &serde_json::from_str(&json).unwrap());
+            if let Ok(tree) = tree {
+                // refused only for U+0000, which the writer lets in nowhere
+                prop_assert_eq!(&own.writer.write_value_to_vec(tree).unwrap(), &short);
+            }
+            let received = Received { record, id: 1, content: Content::Own(&own.reader, &short) };
+            prop_assert_eq!(LedgerEvent::read(&received).unwrap().unwrap(), event);
+            for end in 0..short.len() {
+                let cut = Received { record, id: 1, content: Content::Own(&own.reader, &short[..end]) };
+                prop_assert!(LedgerEvent::read(&cut).unwrap().is_err(), "cut at {}", end);
+            }
+        }
+    }
 }

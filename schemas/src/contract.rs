@@ -3,8 +3,12 @@
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::LogName;
+use crate::ledger::{AccountClosed, AccountOpened, EntryPosted};
 
 /// Which of a log's topics a record goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +45,33 @@ pub struct RecordSchema {
     pub text: &'static str,
     /// The text, parsed.
     pub avro: Schema,
+    /// From the JSON that the log stores to the datum that the topic carries; for events only.
+    pub(crate) transcode: Option<Transcode>,
+}
+
+/// Appends to a buffer the datum of a record that is given as JSON text.
+pub(crate) type Transcode = fn(&GenericDatumWriter<'_>, &str, &mut Vec<u8>) -> Result<(), TranscodeError>;
+
+/// Why JSON of the log can't be carried by the topic.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscodeError {
+    /// The JSON is not the record's.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// The schema can't hold it.
+    #[error("{0}")]
+    Avro(#[from] Box<apache_avro::Error>),
+}
+
+/// By way of the record's Rust type: no tree of values in between.
+fn transcode<T: DeserializeOwned + Serialize>(
+    writer: &GenericDatumWriter<'_>,
+    json: &str,
+    datum: &mut Vec<u8>,
+) -> Result<(), TranscodeError> {
+    let record: T = serde_json::from_str(json)?;
+    writer.write_ser(datum, &record).map_err(Box::new)?;
+    Ok(())
 }
 
 impl RecordSchema {
@@ -62,15 +93,27 @@ macro_rules! avsc {
     };
 }
 
+macro_rules! command {
+    ($folder:literal, $name:literal) => {
+        (Topic::Commands, avsc!($folder, $name), None)
+    };
+}
+
+macro_rules! event {
+    ($folder:literal, $name:literal, $type:ty) => {
+        (Topic::Events, avsc!($folder, $name), Some(transcode::<$type> as Transcode))
+    };
+}
+
 static LEDGER: LazyLock<Contract> = LazyLock::new(|| {
     Contract::parse([
-        (Topic::Commands, avsc!("ledger", "OpenAccount")),
-        (Topic::Commands, avsc!("ledger", "PostEntrySet")),
-        (Topic::Commands, avsc!("ledger", "CloseAccount")),
-        (Topic::Events, avsc!("ledger", "AccountOpened")),
-        (Topic::Events, avsc!("ledger", "EntryPosted")),
-        (Topic::Events, avsc!("ledger", "AccountClosed")),
-        (Topic::Outcomes, avsc!("outcome", "Outcome")),
+        command!("ledger", "OpenAccount"),
+        command!("ledger", "PostEntrySet"),
+        command!("ledger", "CloseAccount"),
+        event!("ledger", "AccountOpened", AccountOpened),
+        event!("ledger", "EntryPosted", EntryPosted),
+        event!("ledger", "AccountClosed", AccountClosed),
+        (Topic::Outcomes, avsc!("outcome", "Outcome"), None),
     ])
 });
 
@@ -80,11 +123,11 @@ impl Contract {
         &LEDGER
     }
 
-    fn parse<const N: usize>(files: [(Topic, (&'static str, &'static str)); N]) -> Self {
-        let records = files.map(|(topic, (name, text))| {
+    fn parse<const N: usize>(files: [(Topic, (&'static str, &'static str), Option<Transcode>); N]) -> Self {
+        let records = files.map(|(topic, (name, text), transcode)| {
             let avro = Schema::parse_str(text).expect("a schema of the repository parses: a test says so");
             let full_name = avro.name().map(ToString::to_string).unwrap_or_default();
-            RecordSchema { name, full_name, topic, text, avro }
+            RecordSchema { name, full_name, topic, text, avro, transcode }
         });
         Self { records: records.into() }
     }

@@ -16,11 +16,12 @@ mod outcome;
 mod partition;
 mod registry;
 mod stream_id;
+mod strict_json;
 mod token;
 
 pub use avro_json::{Mismatch, avro_from_json, json_from_avro};
-pub use codec::{Codec, DecodeError, Decoded, EncodeError};
-pub use contract::{Contract, RecordSchema, Topic};
+pub use codec::{Codec, DecodeError, EncodeError, Received};
+pub use contract::{Contract, RecordSchema, Topic, TranscodeError};
 pub use event::{Metadata, NewEvent, RecordedEvent};
 pub use expected_version::{ExpectedVersion, ParseExpectedVersionError};
 pub use log_name::{LogName, ParseLogNameError};

@@ -14,7 +14,7 @@ pub struct LogName(String);
 
 /// Why a text is no log name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a log name: use 1 to 40 lower-case letters and digits, a letter first")]
+#[error("{0:?} is not a log name: use 1 to 40 lower-case letters and digits, a letter first, and not \"public\"")]
 pub struct ParseLogNameError(String);
 
 impl LogName {
@@ -49,6 +49,7 @@ impl FromStr for LogName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let well_formed = text.len() <= 40
+            && text != "public"
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if well_formed { Ok(Self(text.to_owned())) } else { Err(ParseLogNameError(text.chars().take(100).collect())) }

@@ -142,7 +142,12 @@ impl Registry {
         if !registered.references.is_empty() {
             return Err(RegistryError::NotAvro { id, reason: "it refers to other schemas".into() });
         }
-        Schema::parse_str(&registered.schema).map_err(|e| RegistryError::NotAvro { id, reason: e.to_string() })
+        let schema = Schema::parse_str(&registered.schema);
+        let schema = schema.map_err(|e| RegistryError::NotAvro { id, reason: e.to_string() })?;
+        if refers(&schema) {
+            return Err(RegistryError::NotAvro { id, reason: "it uses a named type twice, or inside itself".into() });
+        }
+        Ok(schema)
     }
 
     /// How every schema of the contract stands.
@@ -218,10 +223,39 @@ fn error_code(error: &SRCError) -> Option<u32> {
     error.source().and_then(|source| source.downcast_ref::<RawError>()).map(|raw| raw.error_code)
 }
 
+/// Whether a schema uses a type by its name. Inside itself, that makes data of any depth, and apache-avro 0.22 reads those
+/// until the stack is full. No record of the contract needs it.
+fn refers(schema: &Schema) -> bool {
+    match schema {
+        Schema::Ref { .. } => true,
+        Schema::Record(record) => record.fields.iter().any(|field| refers(&field.schema)),
+        Schema::Array(array) => refers(&array.items),
+        Schema::Map(map) => refers(&map.types),
+        Schema::Union(union) => union.variants().iter().any(refers),
+        _ => false,
+    }
+}
+
 /// An address as it may be printed.
 fn without_credentials(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
         _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_is_inside_itself_is_found() {
+        let parse = |text| Schema::parse_str(text).unwrap();
+        let inside = r#"{"type":"record","name":"CloseAccount","fields":[
+            {"name":"account_id","type":"string"},{"name":"next","type":["null","CloseAccount"],"default":null}]}"#;
+        assert!(refers(&parse(inside)));
+        let flat = r#"{"type":"record","name":"CloseAccount","fields":[
+            {"name":"account_id","type":["null",{"type":"array","items":{"type":"map","values":"string"}}]}]}"#;
+        assert!(!refers(&parse(flat)));
     }
 }

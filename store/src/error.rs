@@ -55,6 +55,8 @@ fn is_transient(error: &tokio_postgres::Error) -> bool {
     };
     let class = state.code().get(..2).unwrap_or_default();
     matches!(class, "08" | "53" | "57" | "40" | "55")
+        // we stood still inside a transaction
+        || *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         // two writers took the same new command id at once: sent again, it is a duplicate
         || (*state == SqlState::UNIQUE_VIOLATION
             && error.as_db_error().and_then(|e| e.constraint()) == Some("commands_pkey"))

@@ -25,7 +25,7 @@ pub async fn migrate(client: &mut Client, log: &LogName, partitions: u32) -> Res
 }
 
 async fn locked(client: &mut Client, log: &LogName, asked: u32) -> Result<(), StoreError> {
-    client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {log}; SET search_path = {log}")).await?;
+    client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{log}\"; SET search_path = \"{log}\"")).await?;
     embedded::migrations::runner().run_async(client).await?;
     let count = i32::try_from(asked).unwrap_or(i32::MAX);
     client.execute("INSERT INTO log (partitions) VALUES ($1) ON CONFLICT DO NOTHING", &[&count]).await?;

@@ -9,6 +9,7 @@ mod outages;
 mod positions;
 mod projection;
 mod publishable;
+mod raw_record;
 mod real_data;
 mod search;
 mod service;

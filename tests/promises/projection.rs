@@ -10,11 +10,14 @@ use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 
 use crate::client::{Client, JsonCommand, header};
+use crate::service::Service;
 use crate::world::{World, stream, wait_until};
 
 crate::promises![
     the_topic_holds_the_log_in_order_each_event_once_with_its_headers,
     a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_an_event,
+    two_projectors_that_do_not_know_of_each_other_apply_each_event_once_between_them,
+    a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again,
     several_relays_share_the_partitions_and_hand_them_over,
     a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on
 ];
@@ -102,6 +105,65 @@ async fn a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_a
     world.wait_for_outcomes(41 + all).await;
     world.audit().await;
     assert_eq!(world.balance("bank").await, Some(-all));
+}
+
+async fn two_projectors_that_do_not_know_of_each_other_apply_each_event_once_between_them(world: World) {
+    let _others = (
+        world.service(&["writer"]).await,
+        world.service(&["relay"]).await,
+        world.service(&["projector", "search"]).await,
+    );
+    // two groups: each reads all, as an instance would that has lost its partitions and does not know it yet
+    let group = |name: &str| format!("{}.{name}", world.log);
+    let first = world.service(&["projector", "reporting", "--group", &group("one")]).await;
+    let second = world.service(&["projector", "reporting", "--group", &group("two")]).await;
+    let client = Client::new(&world);
+    client.send_all(&opens(40)).await;
+    let mut sent = 0;
+    let applied = async |service: &Service| service.metric("millrace_projector_events_applied_total").await;
+    wait_until("both have applied something", async || {
+        client.send_all(&sets(40, sent, sent + 100)).await;
+        sent += 100;
+        applied(&first).await > 0.0 && applied(&second).await > 0.0
+    })
+    .await;
+    world.wait_for_outcomes(41 + i64::try_from(sent).expect("a count")).await;
+    let report = world.audit().await;
+    let both = applied(&first).await + applied(&second).await;
+    assert_eq!(Some(both), report["events"].as_f64(), "each event once");
+}
+
+async fn a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again(world: World) {
+    let _others = (
+        world.service(&["writer"]).await,
+        world.service(&["projector", "reporting"]).await,
+        world.service(&["projector", "search"]).await,
+    );
+    let frozen = world.service(&["relay"]).await;
+    let client = Client::new(&world);
+    client.send_all(&opens(40)).await;
+    world.wait_for_outcomes(41).await;
+    world.audit().await; // all is published, nothing on its way
+    frozen.signal("-STOP");
+    let second = world.service(&["relay"]).await;
+    client.send_all(&sets(40, 0, 500)).await;
+    wait_until("the other relay has taken over", async || {
+        second.metric("millrace_relay_assigned_partitions").await == 4.0
+    })
+    .await;
+    world.wait_for_outcomes(541).await;
+    world.audit().await;
+    frozen.signal("-CONT");
+    client.send_all(&sets(40, 500, 1000)).await;
+    world.wait_for_outcomes(1041).await;
+    wait_until("the frozen relay is a member again", async || {
+        frozen.metric("millrace_relay_assigned_partitions").await > 0.0
+            && second.metric("millrace_relay_assigned_partitions").await < 4.0
+    })
+    .await;
+    client.send_all(&sets(40, 1000, 1500)).await;
+    world.wait_for_outcomes(1541).await;
+    world.audit().await;
 }
 
 async fn several_relays_share_the_partitions_and_hand_them_over(world: World) {

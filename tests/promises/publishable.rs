@@ -1,9 +1,8 @@
 //! Promise 8: nothing commits that cannot be published.
 
-use apache_avro::types::Value;
 use millrace_runtime::{Health, Shutdown};
 use millrace_schemas::ledger::LedgerCommand;
-use millrace_schemas::{Contract, StreamId};
+use millrace_schemas::{Contract, DecodeError, Received, StreamId};
 use millrace_writer::{Domain, Ledger, Rejection};
 use serde_json::json;
 
@@ -24,8 +23,8 @@ impl Domain for Faulty {
         Contract::ledger()
     }
 
-    fn read_command(name: &str, value: &Value) -> Option<Result<LedgerCommand, apache_avro::Error>> {
-        Ledger::read_command(name, value)
+    fn read_command(received: Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+        Ledger::read_command(received)
     }
 
     fn read_event(_: &str, data: &str) -> Option<serde_json::Result<serde_json::Value>> {

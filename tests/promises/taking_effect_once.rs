@@ -39,7 +39,7 @@ async fn a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_
             .decode(millrace_schemas::Topic::Outcomes, told.payload().expect("a value"))
             .await
             .expect("an outcome");
-        outcomes.push(apache_avro::from_value::<Outcome>(&decoded.value).expect("an outcome"));
+        outcomes.push(decoded.read::<Outcome>().expect("an outcome"));
     }
     assert!(outcomes.iter().all(|outcome| outcome == &outcomes[0]), "{outcomes:?}");
     assert!(outcomes[0].token.as_ref().is_some_and(|token| token.starts_with(world.log.as_str())));

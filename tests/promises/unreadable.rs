@@ -3,14 +3,18 @@
 use rdkafka::Message;
 use rdkafka::message::{Header, OwnedHeaders};
 
+use millrace_schemas::ledger::LedgerCommand;
 use millrace_schemas::{DecodeError, Topic};
 
 use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
-use crate::world::World;
+use crate::raw_record::produce;
+use crate::world::{World, wait_until};
 
 crate::promises![
     unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect,
     a_command_cut_short_anywhere_is_unreadable_never_another_command,
+    a_header_whose_name_is_no_text_is_dead_lettered_and_stops_nobody,
+    a_schema_inside_itself_is_refused_before_its_data_are_read,
     a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody
 ];
 
@@ -44,6 +48,7 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
         ("trailing_bytes", Some([framed.as_slice(), b"!"].concat()), vec![]),
         ("no_json", Some(b"{\"account_id\":".to_vec()), json("CloseAccount")),
         ("wrong_type", Some(b"{}".to_vec()), json("DeleteEverything")),
+        ("no_json", Some(b"{\"account_id\":\"a\",\"account_id\":\"b\"}".to_vec()), json("CloseAccount")),
         ("schema_mismatch", Some(b"{\"account_id\":5}".to_vec()), json("CloseAccount")),
         ("schema_mismatch", Some(b"{\"account_id\":\"\\u0000\"}".to_vec()), json("CloseAccount")),
         ("no_type", Some(b"{}".to_vec()), vec![("content-type", "application/json".to_owned())]),
@@ -96,12 +101,60 @@ async fn a_command_cut_short_anywhere_is_unreadable_never_another_command(world:
     ];
     for command in &commands {
         let whole = avro(&codec, command);
-        codec.decode(Topic::Commands, &whole).await.expect("the whole of it");
+        let read = async |value: &[u8]| {
+            let received = codec.decode(Topic::Commands, value).await?;
+            LedgerCommand::read(received).expect("a command of the ledger")
+        };
+        read(&whole).await.expect("the whole of it");
         for end in 0..whole.len() {
-            let cut = codec.decode(Topic::Commands, &whole[..end]).await;
+            let cut = read(&whole[..end]).await;
             assert!(matches!(cut, Err(DecodeError::Unreadable { .. })), "{command:?} cut at {end} is {cut:?}");
         }
     }
+}
+
+async fn a_header_whose_name_is_no_text_is_dead_lettered_and_stops_nobody(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    let broker = &world.stack.addresses().kafka_bootstrap;
+    let headers: [(&[u8], &[u8]); 3] = [(b"ce_id", b"odd"), (b"\xff\xfe", b"x"), (b"correlation-id", b"mine")];
+    produce(broker, &world.log.commands_topic(), 0, b"{}", &headers);
+    // a foreign record of that kind on the event topic stops no projector, tail or audit's reader either
+    produce(broker, &world.log.events_topic(), 1, b"{}", &headers);
+    let opens: Vec<_> = (0..20).map(|n| JsonCommand::open(format!("open-{n}"), &format!("a{n}"), None)).collect();
+    client.send_all(&opens).await;
+    world.wait_for_outcomes(20).await;
+    let outcome = world.outcome("odd").await;
+    assert_eq!((&outcome["outcome"], &outcome["code"]), (&"dead-lettered".into(), &"invalid_header".into()));
+    let told = client.read_at_least(&world.log.outcomes_topic(), 21).await;
+    let odd = told.iter().find(|outcome| header(outcome, "ce_id").as_deref() == Some("odd")).expect("an outcome");
+    assert_eq!(header(odd, "correlation-id").as_deref(), Some("mine"), "who correlates by it hears of it");
+    for n in 0..20 {
+        let id = format!("a{n}");
+        wait_until("reporting shows every account", async || world.balance(&id).await == Some(0)).await;
+    }
+    assert!(world.millrace(&["dead-letters", "list"]).await.contains("invalid_header"));
+    world.millrace(&["tail", "--from-beginning", "--limit", "21"]).await;
+    let (code, printed) = world.try_millrace(&["audit"]).await;
+    assert!(code == 1 && printed.contains("partition 1"), "the audit names the foreign record: {printed}");
+}
+
+async fn a_schema_inside_itself_is_refused_before_its_data_are_read(world: World) {
+    let _writer = world.service(&["writer"]).await;
+    let client = Client::new(&world);
+    let inside = r#"{"type":"record","name":"CloseAccount","namespace":"millrace.ledger","fields":[
+        {"name":"account_id","type":"string"},{"name":"next","type":["null","CloseAccount"],"default":null}]}"#;
+    let registry = format!("{}/subjects/somebody-elses/versions", world.stack.addresses().registry_url);
+    let request = reqwest::Client::new().post(registry).json(&serde_json::json!({"schema": inside}));
+    let answer: serde_json::Value = request.send().await.expect("the registry").json().await.expect("an answer");
+    let id = u32::try_from(answer["id"].as_u64().unwrap_or_else(|| panic!("registered: {answer}"))).expect("an id");
+    // as deep as a command may be large: read as it stands, it would fill the stack
+    let mut value = [&[0], id.to_be_bytes().as_slice()].concat();
+    value.extend([2, b'x', 2].repeat(80_000));
+    client.send_raw(Some("account-x"), Some(&value), text_headers(&[("ce_id", "deep")])).await;
+    client.send(&JsonCommand::open("behind", "x", None)).await;
+    assert_eq!(world.outcome("behind").await["outcome"], "accepted");
+    assert_eq!(world.outcome("deep").await["code"], "no_avro_schema");
 }
 
 async fn a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody(world: World) {

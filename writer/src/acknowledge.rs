@@ -63,9 +63,9 @@ impl Acknowledger<'_> {
         }
         for (_, unreadable) in &batch.unreadable {
             COMMANDS.with_label_values(&[Unreadable::OUTCOME.as_str()]).inc();
-            if let Some(id) = &unreadable.command_id {
-                let outcome = dead_lettered(id, unreadable);
-                records.push(OutcomeRecord::new(self.codec, self.log, &outcome, &Metadata::default())?);
+            if let Some(sender) = &unreadable.sender {
+                let outcome = dead_lettered(&sender.command_id, unreadable);
+                records.push(OutcomeRecord::new(self.codec, self.log, &outcome, &sender.metadata)?);
             }
         }
         Ok(records)

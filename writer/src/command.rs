@@ -22,9 +22,21 @@ pub struct Unreadable {
     pub code: &'static str,
     /// A sentence for people.
     pub reason: String,
-    /// The command id, where there was one: its sender gets an outcome.
-    pub command_id: Option<String>,
+    /// Whom to tell, where that can be known.
+    pub sender: Option<Box<Sender>>,
 }
+
+/// Who gets an outcome for input that is no command.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The command id.
+    pub command_id: String,
+    /// Goes with the outcome, as far as it could be read.
+    pub metadata: Metadata,
+}
+
+/// Longest reason, in characters: one may quote the input.
+const MAX_REASON: usize = 1000;
 
 impl Unreadable {
     /// The word of its outcome.
@@ -32,6 +44,7 @@ impl Unreadable {
 
     /// Unreadable input.
     pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), command_id: None }
+        let reason = reason.into().chars().take(MAX_REASON).collect();
+        Self { code, reason, sender: None }
     }
 }

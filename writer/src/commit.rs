@@ -18,6 +18,10 @@ use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS, COMMANDS, DUPLICATES, STALE
 use crate::stages::{hand_on, take};
 use crate::states::{States, Versioned};
 
+/// Most streams that one append touches, but for a single command that touches more: what an append holds in memory,
+/// here and in Postgres, is bounded by it.
+const MAX_STREAMS: usize = 10_000;
+
 /// Decides and commits batches of commands.
 pub struct Committer<'a, D: Domain> {
     pub log: &'a Log,
@@ -75,18 +79,27 @@ impl<D: Domain> Committer<'_, D> {
         BATCH_COMMANDS.observe(commands.len() as f64);
         let mut seen = HashSet::new();
         let unique = commands.iter().filter(|command| seen.insert(command.id.as_str()));
-        let mut pending: Vec<Pending<'_, D>> =
-            unique.map(|command| Pending { command, addressed: D::streams(&command.body) }).collect();
-        let mut outcomes = HashMap::with_capacity(pending.len());
+        let mut outcomes = HashMap::with_capacity(commands.len());
+        for part in parts(unique.map(|command| Pending { command, addressed: D::streams(&command.body) })) {
+            self.commit_part(part, &mut outcomes).await?;
+        }
+        Ok(outcomes)
+    }
+
+    async fn commit_part(
+        &mut self,
+        mut pending: Vec<Pending<'_, D>>,
+        outcomes: &mut HashMap<String, Outcome>,
+    ) -> Result<(), Ended> {
         let mut locked = false;
         while !pending.is_empty() {
             let (health, shutdown) = (self.health.clone(), self.shutdown);
             let attempt = async || self.attempt(&pending, locked).await;
             let attempt = retry(&health, shutdown, "append", StoreError::is_transient, attempt).await.map_err(ended)?;
-            pending = self.settle(pending, attempt, &mut outcomes);
+            pending = self.settle(pending, attempt, outcomes);
             locked = true;
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     async fn attempt(&mut self, pending: &[Pending<'_, D>], locked: bool) -> Result<Attempt<D::State>, StoreError> {
@@ -157,6 +170,22 @@ impl<D: Domain> Committer<'_, D> {
         }
         again
     }
+}
+
+/// Splits a batch where it touches too many streams for one append.
+fn parts<'c, D: Domain>(batch: impl Iterator<Item = Pending<'c, D>>) -> Vec<Vec<Pending<'c, D>>> {
+    let mut parts = vec![Vec::new()];
+    let mut room = MAX_STREAMS;
+    for pending in batch {
+        let streams = pending.addressed.iter().flatten().count();
+        if streams > room {
+            parts.push(Vec::new());
+            room = MAX_STREAMS;
+        }
+        room = room.saturating_sub(streams);
+        parts.last_mut().expect("there is one from the start").push(pending);
+    }
+    parts
 }
 
 fn distinct_streams<D: Domain>(pending: &[Pending<'_, D>]) -> Vec<StreamId> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use millrace_schemas::{Codec, ExpectedVersion, NewEvent, OutcomeKind, StreamId, Topic};
+use millrace_schemas::{Codec, ExpectedVersion, NewEvent, OutcomeKind, StreamId};
 use millrace_store::{Append, Check};
 use uuid::Uuid;
 
@@ -86,12 +86,12 @@ fn decision<D: Domain>(
 fn encode<D: Domain>(codec: &Codec, event: &D::Event) -> Result<NewEvent, Rejection> {
     let name = D::event_name(event);
     let refused = |problem: String| Rejection::new("not_publishable", format!("{name} can't be published: {problem}."));
-    let json = serde_json::to_value(event).map_err(|e| refused(e.to_string()))?;
-    let value = codec.encode_json(Topic::Events, name, &json).map_err(|e| refused(e.to_string()))?;
+    let json = serde_json::to_string(event).map_err(|e| refused(e.to_string()))?;
+    let value = codec.encode_event(name, &json).map_err(|e| refused(e.to_string()))?;
     if value.len() > MAX_EVENT {
         return Err(refused(format!("it has {} bytes, more than {MAX_EVENT}", value.len())));
     }
-    Ok(NewEvent { event_id: Uuid::now_v7(), event_type: name, data: json.to_string() })
+    Ok(NewEvent { event_id: Uuid::now_v7(), event_type: name, data: json })
 }
 
 fn take_in<D: Domain>(

@@ -1,7 +1,6 @@
 //! What a domain is: pure decisions over the state of streams.
 
-use apache_avro::types::Value;
-use millrace_schemas::{Contract, StreamId};
+use millrace_schemas::{Contract, DecodeError, Received, StreamId};
 
 /// A rule said no. Never retried; sent again, the command is rejected again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +30,11 @@ pub trait Domain: Send + Sync + 'static {
     /// The schemas of its records.
     fn contract() -> &'static Contract;
 
-    /// The command that a decoded record holds; `None` when `name` is none of the domain's commands.
+    /// The command that a record from outside holds; `None` when it is none of the domain's commands.
     ///
     /// # Errors
-    /// When the value has not the record's fields.
-    fn read_command(name: &str, value: &Value) -> Option<Result<Self::Command, apache_avro::Error>>;
+    /// Unreadable, as [`Received::read_storable`].
+    fn read_command(received: Received<'_>) -> Option<Result<Self::Command, DecodeError>>;
 
     /// The event that the log's JSON holds; `None` when `name` is none of the domain's events.
     ///

@@ -1,5 +1,6 @@
 //! Why a writer stops.
 
+use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
 use millrace_runtime::{SettingsError, Stopped};
 use millrace_schemas::{ParseLogNameError, RegistryError};
@@ -27,6 +28,9 @@ pub enum WriterError {
     /// Kafka's client can't go on.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
+    /// A topic is not as the writer needs it.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// An outcome can't be written: the schemas of this program contradict each other.
     #[error(transparent)]
     Encode(#[from] millrace_schemas::EncodeError),

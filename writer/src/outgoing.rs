@@ -1,7 +1,7 @@
 //! What the writer tells: outcomes and dead letters, as Kafka records.
 
 use jiff::Timestamp;
-use millrace_runtime::kafka::{Outgoing, Record};
+use millrace_runtime::kafka::{Fields, Outgoing, Record};
 use millrace_schemas::headers::{
     AVRO, CE_ID, CE_SOURCE, CE_SPECVERSION, CE_SUBJECT, CE_TIME, CE_TYPE, CONTENT_TYPE, CORRELATION_ID,
     DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_CONSUMER_GROUP, DLT_ORIGINAL_OFFSET,
@@ -11,7 +11,7 @@ use millrace_schemas::headers::{
 use millrace_schemas::{Codec, EncodeError, LogName, Metadata, Outcome, Topic};
 use rdkafka::Message;
 use rdkafka::Timestamp as KafkaTimestamp;
-use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 
 use crate::command::Unreadable;
 
@@ -97,8 +97,8 @@ pub fn dead_letter<'a>(topic: &'a str, group: &str, record: &'a Record, unreadab
         };
     }
     let kept = OwnedHeaders::new().insert(text(OMITTED_BYTES, &bytes.to_string()));
-    let kept = match &unreadable.command_id {
-        Some(id) => kept.insert(text(CE_ID, id)),
+    let kept = match &unreadable.sender {
+        Some(sender) => kept.insert(text(CE_ID, &sender.command_id)),
         None => kept,
     };
     let headers = with_origin(kept, message, group, unreadable);
@@ -125,9 +125,7 @@ fn with_origin(headers: OwnedHeaders, message: &OwnedMessage, group: &str, unrea
 /// Size of a record's key, value and headers.
 fn bytes(message: &OwnedMessage) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    let headers: usize = headers.map(|header| header.key.len() + length(header.value)).sum();
-    length(message.key()) + length(message.payload()) + headers
+    length(message.key()) + length(message.payload()) + Fields::of(message).bytes()
 }
 
 fn text<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

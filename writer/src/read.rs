@@ -1,15 +1,14 @@
 //! From a Kafka record to a command.
 
-use millrace_runtime::kafka::Record;
+use millrace_runtime::kafka::{Fields, Record};
 use millrace_schemas::headers::{
     CE_ID, CE_SOURCE, CE_TYPE, CONTENT_TYPE, CORRELATION_ID, EXPECTED_VERSION, JSON, TRACEPARENT,
 };
-use millrace_schemas::{Codec, DecodeError, Decoded, Metadata, RegistryError, Topic};
+use millrace_schemas::{Codec, DecodeError, Metadata, Received, RegistryError, Topic};
 use rdkafka::Message;
-use rdkafka::message::Headers;
 
 use crate::Domain;
-use crate::command::{Command, Unreadable};
+use crate::command::{Command, Sender, Unreadable};
 
 /// Longest header value that goes with events and outcomes, in bytes.
 const MAX_HEADER: usize = 200;
@@ -38,6 +37,15 @@ impl From<Unreadable> for ReadError {
     }
 }
 
+impl From<DecodeError> for ReadError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Unreadable { code, reason } => Unreadable::new(code, reason).into(),
+            DecodeError::Transient(error) => Self::Transient(error),
+        }
+    }
+}
+
 /// Reads a record of the command topic.
 ///
 /// # Errors
@@ -47,37 +55,49 @@ pub async fn read<D: Domain>(
     record: &Record,
     max_bytes: usize,
 ) -> Result<Command<D::Command>, ReadError> {
-    let id = command_id(record)?;
+    let fields = Fields::of(&record.message);
+    let id = command_id(&fields)?;
+    let metadata = metadata(&fields, &id);
+    let known = metadata.as_ref().ok().cloned();
     let named = |mut unreadable: Unreadable| {
-        unreadable.command_id = Some(id.clone());
+        let correlated = || Metadata { correlation_id: Some(id.clone()), ..Metadata::default() };
+        let metadata = known.clone().unwrap_or_else(correlated);
+        unreadable.sender = Some(Box::new(Sender { command_id: id.clone(), metadata }));
         ReadError::Unreadable(unreadable)
     };
+    if fields.unnamed() > 0 {
+        return Err(named(Unreadable::new("invalid_header", "The name of a header is not UTF-8.")));
+    }
+    let metadata = metadata.map_err(named)?;
     let value = value(record, max_bytes).map_err(named)?;
-    let metadata = metadata(record, &id).map_err(named)?;
-    let expected = match header(record, EXPECTED_VERSION).map_err(named)? {
+    let expected = match header(&fields, EXPECTED_VERSION).map_err(named)? {
         None => Ok(Default::default()),
         Some(text) => text.parse().map_err(|e| Unreadable::new("invalid_expected_version", format!("{e}"))),
     };
     let expected = expected.map_err(named)?;
-    let decoded = match decode(codec, record, value).await {
+    let decoded = match decode(codec, &fields, value).await {
         Ok(decoded) => decoded,
         Err(ReadError::Unreadable(unreadable)) => return Err(named(unreadable)),
         Err(transient) => return Err(transient),
     };
     let name = decoded.record.name;
-    let body = D::read_command(name, &decoded.value)
-        .unwrap_or_else(|| Err(apache_avro::Error::new(apache_avro::error::Details::Validation)))
-        .map_err(|e| named(Unreadable::new("schema_mismatch", format!("{name}: {e}"))))?;
+    let body = D::read_command(decoded);
+    let body =
+        body.ok_or_else(|| named(Unreadable::new("wrong_type", format!("{name} is no command of this log."))))?;
+    let body = body.map_err(|error| match ReadError::from(error) {
+        ReadError::Unreadable(unreadable) => named(unreadable),
+        transient => transient,
+    })?;
     Ok(Command { id, body, expected, metadata })
 }
 
-async fn decode(codec: &Codec, record: &Record, value: &[u8]) -> Result<Decoded, ReadError> {
-    let json = header(record, CONTENT_TYPE)?.is_some_and(|content_type| {
+async fn decode<'a>(codec: &'a Codec, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
+    let json = header(fields, CONTENT_TYPE)?.is_some_and(|content_type| {
         let media_type = content_type.split(';').next().unwrap_or_default();
         media_type.trim().eq_ignore_ascii_case(JSON)
     });
     let decoded = if json {
-        let name = header(record, CE_TYPE)?;
+        let name = header(fields, CE_TYPE)?;
         let name = name.ok_or_else(|| Unreadable::new("no_type", "A JSON command needs the header ce_type."))?;
         codec.decode_json(Topic::Commands, name, value)
     } else {
@@ -88,13 +108,12 @@ async fn decode(codec: &Codec, record: &Record, value: &[u8]) -> Result<Decoded,
             let hint = format!("{reason}; JSON needs the header content-type: {JSON}");
             Unreadable::new("no_magic_byte", hint).into()
         }
-        DecodeError::Unreadable { code, reason } => Unreadable::new(code, reason).into(),
-        DecodeError::Transient(error) => ReadError::Transient(error),
+        error => error.into(),
     })
 }
 
-fn command_id(record: &Record) -> Result<String, Unreadable> {
-    match header(record, CE_ID)? {
+fn command_id(fields: &Fields<'_>) -> Result<String, Unreadable> {
+    match header(fields, CE_ID)? {
         Some("") | None => Err(Unreadable::new(
             "no_command_id",
             "There is no command id: set the header ce_id, the same each time the command is sent.",
@@ -114,8 +133,8 @@ fn value(record: &Record, max_bytes: usize) -> Result<&[u8], Unreadable> {
     }
 }
 
-fn metadata(record: &Record, id: &str) -> Result<Metadata, Unreadable> {
-    let owned = |name| header(record, name).map(|value| value.map(ToOwned::to_owned));
+fn metadata(fields: &Fields<'_>, id: &str) -> Result<Metadata, Unreadable> {
+    let owned = |name| header(fields, name).map(|value| value.map(ToOwned::to_owned));
     Ok(Metadata {
         correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
         causation_id: Some(id.to_owned()),
@@ -125,10 +144,8 @@ fn metadata(record: &Record, id: &str) -> Result<Metadata, Unreadable> {
 }
 
 /// A header that Millrace reads, as short clean text. The last one counts where a name comes twice.
-fn header<'r>(record: &'r Record, name: &str) -> Result<Option<&'r str>, Unreadable> {
-    let headers = record.message.headers();
-    let found = headers.and_then(|headers| headers.iter().filter(|header| header.key == name).last());
-    let Some(value) = found.and_then(|header| header.value) else { return Ok(None) };
+fn header<'r>(fields: &Fields<'r>, name: &str) -> Result<Option<&'r str>, Unreadable> {
+    let Some(value) = fields.get(name) else { return Ok(None) };
     let invalid = |problem: &str| Unreadable::new("invalid_header", format!("The header {name} {problem}."));
     if value.len() > MAX_HEADER {
         return Err(invalid("is longer than 200 bytes"));

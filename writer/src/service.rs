@@ -1,7 +1,7 @@
 //! The writer's stages, put together.
 
 use deadpool_postgres::Pool;
-use millrace_runtime::kafka::{Inbox, consumer_config, producer_config};
+use millrace_runtime::kafka::{Inbox, TopicError, check_topics, client_config, consumer_config, producer_config};
 use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
 use millrace_schemas::{Codec, LogName, Registry, RegistryError};
 use millrace_store::{Log, StoreError};
@@ -49,6 +49,11 @@ async fn serve<D: Domain>(
     let connect = async || Codec::connect(registry.clone(), name, D::contract()).await;
     let codec =
         retry(health, shutdown, "resolve schemas", RegistryError::is_transient, connect).await.map_err(ended)?;
+
+    let config = client_config(settings).map_err(WriterError::from)?;
+    let topics = [name.commands_topic(), name.outcomes_topic(), name.dead_letters_topic()].map(|topic| (topic, None));
+    let check = async || check_topics(&config, &topics).await;
+    retry(health, shutdown, "look at the topics", TopicError::is_transient, check).await.map_err(ended)?;
 
     let config = consumer_config(settings, group).map_err(WriterError::from)?;
     let inbox = Inbox::join(&config, &name.commands_topic()).map_err(WriterError::from)?;

@@ -1,10 +1,10 @@
 //! Reading a partition of the event topic beside Postgres.
 
 use anyhow::Context;
-use millrace_runtime::kafka::PartitionReader;
+use millrace_runtime::kafka::{Fields, PartitionReader};
 use millrace_schemas::headers::{CE_ID, LOG_POSITION};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -25,15 +25,11 @@ pub struct TopicRecord {
 
 impl From<&BorrowedMessage<'_>> for TopicRecord {
     fn from(message: &BorrowedMessage<'_>) -> Self {
-        let header = |name: &str| {
-            let headers = message.headers()?;
-            let value = headers.iter().find(|header| header.key == name)?.value?;
-            std::str::from_utf8(value).ok()
-        };
+        let fields = Fields::of(message);
         Self {
             offset: message.offset(),
-            position: header(LOG_POSITION).and_then(|text| text.parse().ok()),
-            event_id: header(CE_ID).and_then(|text| text.parse().ok()),
+            position: fields.text(LOG_POSITION).and_then(|text| text.parse().ok()),
+            event_id: fields.text(CE_ID).and_then(|text| text.parse().ok()),
         }
     }
 }

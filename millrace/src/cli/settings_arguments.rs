@@ -36,6 +36,12 @@ impl SettingsArguments {
     pub fn load_with(&self, flags: Overrides) -> anyhow::Result<Settings> {
         let settings = Settings::load(self.config.as_deref(), &Overrides { log: self.log.clone(), ..flags })?;
         settings.log.parse::<LogName>()?;
+        if millrace_projectors::names().contains(&settings.log.as_str()) {
+            let name = &settings.log;
+            return Err(
+                Usage(format!("a log can't be named {name}: the projector {name} has a schema of that name")).into()
+            );
+        }
         Ok(settings)
     }
 

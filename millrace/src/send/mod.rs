@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use millrace_runtime::Settings;
 use millrace_schemas::headers::{EXPECTED_VERSION, JSON};
-use millrace_schemas::{Contract, ExpectedVersion, Topic, avro_from_json};
+use millrace_schemas::{Contract, ExpectedVersion, Received, Topic};
 use millrace_writer::{Domain, Ledger};
 use serde::Serialize;
 use uuid::Uuid;
@@ -72,8 +72,8 @@ fn single(name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result
 fn outgoing(id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
     let record = Contract::ledger().record(Topic::Commands, name);
     let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
-    let value = avro_from_json(&record.avro, data).map_err(|mismatch| format!("{name}: {mismatch}"))?;
-    let command = Ledger::read_command(record.name, &value).and_then(Result::ok);
+    let received = Received::from_json(record, data).map_err(|mismatch| format!("{name}: {mismatch}"))?;
+    let command = Ledger::read_command(received).and_then(Result::ok);
     let streams = command.and_then(|command| Ledger::streams(&command).ok()).unwrap_or_default();
     Ok(OutgoingCommand {
         id,

@@ -1,10 +1,10 @@
 //! A record of the event topic, read as an event.
 
 use jiff::Timestamp;
-use millrace_runtime::kafka::Record;
+use millrace_runtime::kafka::{Fields, Record};
 use millrace_schemas::ledger::LedgerEvent;
 use millrace_schemas::{Codec, DecodeError, Metadata, RegistryError, Topic, headers};
-use rdkafka::message::{Headers, Message, OwnedMessage};
+use rdkafka::message::{Message, OwnedMessage};
 use uuid::Uuid;
 
 use super::plan::Place;
@@ -14,6 +14,7 @@ use crate::Event;
 #[derive(Debug)]
 pub(super) struct Incoming<'r> {
     message: &'r OwnedMessage,
+    fields: Fields<'r>,
     pub(super) place: Place,
 }
 
@@ -26,6 +27,15 @@ pub(super) enum ReadError {
     /// The registry is away.
     #[error(transparent)]
     Transient(RegistryError),
+}
+
+impl From<DecodeError> for ReadError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Transient(error) => Self::Transient(error),
+            error @ DecodeError::Unreadable { .. } => Self::Unreadable(error.to_string()),
+        }
+    }
 }
 
 /// An event's headers.
@@ -41,27 +51,23 @@ impl<'r> Incoming<'r> {
     /// Reads where the record stands, and nothing else yet.
     pub(super) fn of(record: &'r Record) -> Self {
         let message = &record.message;
-        let position =
-            fields(message).find(|(name, _)| *name == headers::LOG_POSITION).and_then(|(_, p)| p.parse().ok());
+        let fields = Fields::of(message);
+        let position = fields.text(headers::LOG_POSITION).and_then(|position| position.parse().ok());
         let position = position.filter(|position| *position >= 1);
-        Self { message, place: Place { partition: message.partition(), offset: message.offset(), position } }
+        Self { message, fields, place: Place { partition: message.partition(), offset: message.offset(), position } }
     }
 
     /// Reads all of it.
     pub(super) async fn event(&self, codec: &Codec) -> Result<Event, ReadError> {
         let unreadable = |what: &str| ReadError::Unreadable(what.to_owned());
-        let headers = EventHeaders::of(self.message);
+        let headers = EventHeaders::of(&self.fields);
         let key = self.message.key().and_then(|key| std::str::from_utf8(key).ok());
         let stream_id = key.and_then(|key| key.parse().ok()).ok_or_else(|| unreadable("its key is no stream id"))?;
         let value = self.message.payload().ok_or_else(|| unreadable("it has no value"))?;
-        let decoded = codec.decode(Topic::Events, value).await.map_err(|error| match error {
-            DecodeError::Transient(error) => ReadError::Transient(error),
-            error @ DecodeError::Unreadable { .. } => ReadError::Unreadable(error.to_string()),
-        })?;
-        let name = decoded.record.name;
-        let data = LedgerEvent::from_avro(name, &decoded.value)
-            .ok_or_else(|| ReadError::Unreadable(format!("{name} is no event of the ledger")))?
-            .map_err(|error| ReadError::Unreadable(format!("{name}: {error}")))?;
+        let received = codec.decode(Topic::Events, value).await?;
+        let name = received.record.name;
+        let data = LedgerEvent::read(&received);
+        let data = data.ok_or_else(|| ReadError::Unreadable(format!("{name} is no event of the ledger")))??;
         Ok(Event {
             partition: self.place.partition,
             position: self.place.position.ok_or_else(|| unreadable("it has no position"))?,
@@ -80,28 +86,20 @@ impl<'r> Incoming<'r> {
 }
 
 impl EventHeaders {
-    fn of(message: &OwnedMessage) -> Self {
-        let mut found = Self::default();
-        for (name, value) in fields(message) {
-            match name {
-                headers::CE_ID => found.event_id = value.parse().ok(),
-                headers::STREAM_VERSION => found.version = value.parse().ok(),
-                headers::CE_TIME => found.recorded_at = value.parse().ok(),
-                headers::CORRELATION_ID => found.metadata.correlation_id = Some(value.to_owned()),
-                headers::CAUSATION_ID => found.metadata.causation_id = Some(value.to_owned()),
-                headers::CE_SOURCE => found.metadata.source = Some(value.to_owned()),
-                headers::TRACEPARENT => found.metadata.traceparent = Some(value.to_owned()),
-                _ => {}
-            }
+    fn of(fields: &Fields<'_>) -> Self {
+        let owned = |name| fields.text(name).map(ToOwned::to_owned);
+        Self {
+            event_id: fields.text(headers::CE_ID).and_then(|id| id.parse().ok()),
+            version: fields.text(headers::STREAM_VERSION).and_then(|version| version.parse().ok()),
+            recorded_at: fields.text(headers::CE_TIME).and_then(|time| time.parse().ok()),
+            metadata: Metadata {
+                correlation_id: owned(headers::CORRELATION_ID),
+                causation_id: owned(headers::CAUSATION_ID),
+                source: owned(headers::CE_SOURCE),
+                traceparent: owned(headers::TRACEPARENT),
+            },
         }
-        found
     }
-}
-
-/// The headers that are text.
-fn fields(message: &OwnedMessage) -> impl Iterator<Item = (&str, &str)> {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    headers.filter_map(|header| Some((header.key, std::str::from_utf8(header.value?).ok()?)))
 }
 
 fn timestamp(message: &OwnedMessage) -> Option<Timestamp> {

@@ -11,12 +11,13 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedMessage};
+use rdkafka::message::{BorrowedMessage, Message, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::fields::Fields;
 use super::trouble::Trouble;
 
 /// Most bytes of records handed on and not yet dropped by the receiver.
@@ -127,8 +128,8 @@ impl Inbox {
         Ok(Self { offsets, records, stop, thread: Some(thread) })
     }
 
-    /// Waits for a record, then up to `linger` for more, up to `limit` in all. Adds nothing only when the inbox is closed.
-    /// Cancelled, it leaves in `into` what has come in: keep it.
+    /// Waits for a record, then up to `linger` for more, up to `limit` in all. Cancelled, it leaves in `into` what has
+    /// come in: keep it.
     ///
     /// # Errors
     /// When librdkafka can't go on: join anew.
@@ -138,9 +139,7 @@ impl Inbox {
         limit: usize,
         linger: Duration,
     ) -> Result<(), KafkaError> {
-        let Some(first) = self.records.recv().await else {
-            return Ok(());
-        };
+        let first = self.records.recv().await.ok_or(KafkaError::Canceled)?;
         into.push(first?);
         let deadline = tokio::time::Instant::now() + linger;
         while into.len() < limit {
@@ -314,9 +313,7 @@ impl Poller {
 /// The room that a record takes up.
 fn cost(message: &OwnedMessage) -> u32 {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    let headers: usize = headers.map(|header| header.key.len() + length(header.value)).sum();
-    let bytes = RECORD_COST + length(message.payload()) + length(message.key()) + headers;
+    let bytes = RECORD_COST + length(message.payload()) + length(message.key()) + Fields::of(message).bytes();
     u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 

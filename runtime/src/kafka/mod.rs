@@ -1,14 +1,18 @@
 //! Clients of Kafka: one way to consume, one way to produce, and the topics.
 
+mod aside;
 mod config;
+mod fields;
 mod inbox;
 mod outbox;
 mod partition_reader;
 mod topics;
 mod trouble;
 
+pub use aside::aside;
 pub use config::{client_config, consumer_config, producer_config};
+pub use fields::Fields;
 pub use inbox::{Inbox, Offsets, Record};
 pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
 pub use partition_reader::PartitionReader;
-pub use topics::{TopicError, TopicSpec, create_topics};
+pub use topics::{TopicError, TopicSpec, check_topics, create_topics};

@@ -5,8 +5,11 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
+
+use super::aside::aside;
 
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,6 +41,9 @@ pub enum TopicError {
         /// Why.
         code: RDKafkaErrorCode,
     },
+    /// A topic is not there.
+    #[error("topic {0} does not exist: run `millrace migrate`")]
+    Missing(String),
     /// A topic exists with another number of partitions.
     #[error("topic {topic} has {actual} partitions and needs {expected}: its log has that many, for ever")]
     Partitions {
@@ -48,6 +54,17 @@ pub enum TopicError {
         /// What it needs.
         expected: u32,
     },
+}
+
+impl TopicError {
+    /// Whether waiting may mend it: Kafka comes back, a missing topic is made.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Kafka(error) => !matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)),
+            Self::Missing(_) => true,
+            Self::Refused { .. } | Self::Partitions { .. } => false,
+        }
+    }
 }
 
 /// Creates those of the topics that do not exist, and checks the partitions of those that do.
@@ -74,6 +91,30 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Checks that the topics are there, each with so many partitions where that is said. Creates none.
+///
+/// # Errors
+/// When one is missing or has another number of partitions, or Kafka does not answer.
+pub async fn check_topics(config: &ClientConfig, topics: &[(String, Option<u32>)]) -> Result<(), TopicError> {
+    let (config, topics) = (config.clone(), topics.to_vec());
+    aside(move || {
+        // a consumer: a producer's question would have a broker create the topic, where it may
+        let consumer: BaseConsumer = config.create()?;
+        for (topic, expected) in topics {
+            let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
+            match (metadata.topics().first().map_or(0, |found| found.partitions().len()), expected) {
+                (0, _) => return Err(TopicError::Missing(topic)),
+                (actual, Some(expected)) if actual != expected as usize => {
+                    return Err(TopicError::Partitions { topic, actual, expected });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+    .await?
 }
 
 fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{DecodeError, Received};
+
 /// Open an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAccount {
@@ -64,16 +66,15 @@ impl LedgerCommand {
         }
     }
 
-    /// The command that a decoded record holds; `None` when `name` is none of the ledger's commands.
+    /// The command that a record from outside holds; `None` when it is none of the ledger's commands.
     ///
     /// # Errors
-    /// When the value has not the record's fields.
-    pub fn from_avro(name: &str, value: &apache_avro::types::Value) -> Option<Result<Self, apache_avro::Error>> {
-        use apache_avro::from_value;
-        Some(match name {
-            "OpenAccount" => from_value(value).map(Self::OpenAccount),
-            "PostEntrySet" => from_value(value).map(Self::PostEntrySet),
-            "CloseAccount" => from_value(value).map(Self::CloseAccount),
+    /// Unreadable, as [`Received::read_storable`].
+    pub fn read(received: Received<'_>) -> Option<Result<Self, DecodeError>> {
+        Some(match received.record.name {
+            "OpenAccount" => received.read_storable().map(Self::OpenAccount),
+            "PostEntrySet" => received.read_storable().map(Self::PostEntrySet),
+            "CloseAccount" => received.read_storable().map(Self::CloseAccount),
             _ => return None,
         })
     }

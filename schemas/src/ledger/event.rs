@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{DecodeError, Received};
+
 /// An account was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccountOpened {
     /// The account.
     pub account_id: String,
@@ -15,6 +18,7 @@ pub struct AccountOpened {
 
 /// An entry set changed an account's balance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EntryPosted {
     /// The set.
     pub entry_set_id: String,
@@ -32,6 +36,7 @@ pub struct EntryPosted {
 
 /// An account was closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccountClosed {
     /// The account.
     pub account_id: String,
@@ -59,16 +64,15 @@ impl LedgerEvent {
         }
     }
 
-    /// The event that a decoded record holds; `None` when `name` is none of the ledger's events.
+    /// The event that a record of the event topic holds; `None` when it is none of the ledger's events.
     ///
     /// # Errors
-    /// When the value has not the record's fields.
-    pub fn from_avro(name: &str, value: &apache_avro::types::Value) -> Option<Result<Self, apache_avro::Error>> {
-        use apache_avro::from_value;
-        Some(match name {
-            "AccountOpened" => from_value(value).map(Self::AccountOpened),
-            "EntryPosted" => from_value(value).map(Self::EntryPosted),
-            "AccountClosed" => from_value(value).map(Self::AccountClosed),
+    /// Unreadable, as [`Received::read`].
+    pub fn read(received: &Received<'_>) -> Option<Result<Self, DecodeError>> {
+        Some(match received.record.name {
+            "AccountOpened" => received.read().map(Self::AccountOpened),
+            "EntryPosted" => received.read().map(Self::EntryPosted),
+            "AccountClosed" => received.read().map(Self::AccountClosed),
             _ => return None,
         })
     }

@@ -6,9 +6,8 @@ mod entry_set;
 mod tests;
 mod text;
 
-use apache_avro::types::Value;
 use millrace_schemas::ledger::{AccountClosed, AccountOpened, LedgerCommand, LedgerEvent, OpenAccount};
-use millrace_schemas::{Contract, StreamId};
+use millrace_schemas::{Contract, DecodeError, Received, StreamId};
 
 use crate::{Domain, Rejection};
 use account::Account;
@@ -27,8 +26,8 @@ impl Domain for Ledger {
         Contract::ledger()
     }
 
-    fn read_command(name: &str, value: &Value) -> Option<Result<LedgerCommand, apache_avro::Error>> {
-        LedgerCommand::from_avro(name, value)
+    fn read_command(received: Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+        LedgerCommand::read(received)
     }
 
     fn read_event(name: &str, data: &str) -> Option<serde_json::Result<LedgerEvent>> {

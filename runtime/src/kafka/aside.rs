@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// When there is no thread to be had, or `work` panics.
-pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KafkaError> {
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KafkaError> {
     let (done, result) = oneshot::channel();
-    let thread = thread::Builder::new().name("relay aside".into()).spawn(move || {
+    let thread = thread::Builder::new().name("kafka aside".into()).spawn(move || {
         // nobody listens any more when the caller has given up
         let _ = done.send(work());
     });
