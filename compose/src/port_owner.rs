@@ -19,7 +19,8 @@ pub struct PortOwner {
 
 impl PortOwner {
     /// Looks for the listener. None if there is none, or if it is another user's and we are not root.
-    pub(crate) fn of(port: u16) -> Option<Self> {
+    #[must_use]
+    pub fn of(port: u16) -> Option<Self> {
         let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
             .filter_map(|table| std::fs::read_to_string(table).ok())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bank;
+mod bench;
 mod cli;
 mod dead_letters;
 mod demo;
@@ -48,6 +49,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Down(arguments) => stack::down(&arguments, output).await,
         Command::Env(arguments) => stack::env(&arguments, output),
         Command::Demo(arguments) => demo::run(&settings, &arguments, output).await,
+        Command::Bench(arguments) => bench::run(&settings, &arguments, output).await,
         Command::Writer(arguments) => services::writer(&settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector { name, service } => services::projector(&settings, &name, service).await,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -12,6 +13,7 @@ use millrace_runtime::Overrides;
 
 use crate::output::Output;
 
+pub use bench_arguments::{BenchArguments, Scenario, Skew};
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{DemoArguments, FolderArguments, StackArguments, UpArguments};
 
@@ -43,6 +45,8 @@ pub enum Command {
     Env(StackArguments),
     /// Show the pipeline on the transactions of a real bank, from nothing to an audited end.
     Demo(DemoArguments),
+    /// Measure the pipeline beside what the same servers do without Millrace in the way.
+    Bench(BenchArguments),
     /// Run a writer: commands in, events into Postgres.
     Writer(ServiceArguments),
     /// Run a relay: events from Postgres to Kafka.

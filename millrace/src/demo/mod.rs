@@ -2,7 +2,6 @@
 
 mod comparison;
 mod display;
-mod folder;
 mod load;
 mod progress;
 mod report;
@@ -21,7 +20,7 @@ use crate::bank::commands::Commands;
 use crate::cli::{DemoArguments, SettingsArguments};
 use crate::exit::NO;
 use crate::output::Output;
-use crate::stack::{at, prepare, start_services, until_one_ends};
+use crate::stack::{at, prepare, start_services, throw_away, until_one_ends};
 use comparison::Comparison;
 use report::Report;
 
@@ -34,7 +33,7 @@ pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output
     let plan = Plan {
         flags: settings.for_services(&loaded)?,
         settings: loaded,
-        options: folder::fresh(&arguments.folders).await?,
+        options: throw_away::fresh(&arguments.folders, "-demo").await?,
         http_port: arguments.folders.ports.http_port.or(Some(0)),
     };
     let interrupted = on_signal()?;
@@ -69,7 +68,7 @@ async fn show(plan: &Plan) -> anyhow::Result<Report> {
     let commands = Commands::new(&transactions);
     let console = Console::new();
     let stack = Stack::up(&plan.options, &console).await?;
-    folder::mark(stack.data_dir())?;
+    throw_away::mark(stack.data_dir())?;
     let settings = at(&stack, plan.settings.clone());
     prepare(&settings).await?;
     let services = start_services(&stack, &plan.flags, plan.http_port, &console).await?;
@@ -88,7 +87,7 @@ async fn show(plan: &Plan) -> anyhow::Result<Report> {
 
 /// Stops the stack, unless it is to be kept; deletes its data when all went well.
 async fn leave(data_dir: &Path, keep: bool, agrees: bool) -> anyhow::Result<()> {
-    folder::mark(data_dir)?;
+    throw_away::mark(data_dir)?;
     let folder = data_dir.display();
     if keep {
         eprintln!("the stack goes on running: eval \"$(millrace env --data-dir {folder})\"");

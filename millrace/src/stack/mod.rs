@@ -2,6 +2,7 @@
 
 mod service_ports;
 mod services;
+pub mod throw_away;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

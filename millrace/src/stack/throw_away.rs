@@ -1,23 +1,23 @@
-//! The demo's own folder: begun anew each time, and never anybody else's.
+//! A folder for a stack of one run, of the demo or a benchmark: begun anew each time, and never anybody else's.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use millrace_compose::{Console, DEMO_MARK, Stack, StackError, StackOptions, default_data_dir};
 
+use super::options;
 use crate::cli::FolderArguments;
 use crate::exit::Usage;
-use crate::stack;
 
-/// Where the demo's stack goes: a folder without a stack, after an earlier demo's is stopped and deleted. Ports are any
-/// that are free, unless asked for.
+/// Where a throw-away stack goes: a folder without a stack, after an earlier throw-away one is stopped and deleted. It
+/// is the folder of `up` with `suffix`, and ports are any that are free, unless asked for.
 ///
 /// # Errors
-/// When the folder holds a stack that is not a demo's.
-pub async fn fresh(arguments: &FolderArguments) -> anyhow::Result<StackOptions> {
-    let mut options = stack::options(arguments);
+/// When the folder holds a stack that is to be kept.
+pub async fn fresh(arguments: &FolderArguments, suffix: &str) -> anyhow::Result<StackOptions> {
+    let mut options = options(arguments);
     if arguments.stack.data_dir.is_none() {
-        options.data_dir = beside(&default_data_dir());
+        options.data_dir = beside(&default_data_dir(), suffix);
     }
     for port in [
         &mut options.ports.postgres,
@@ -30,7 +30,8 @@ pub async fn fresh(arguments: &FolderArguments) -> anyhow::Result<StackOptions> 
     if holds_a_stack(&options.data_dir) {
         if !options.data_dir.join(DEMO_MARK).is_file() {
             let folder = options.data_dir.display();
-            return Err(Usage(format!("{folder} holds a stack that is not a demo's: give another --data-dir")).into());
+            let text = format!("{folder} holds a stack that is no demo's or benchmark's: give another --data-dir");
+            return Err(Usage(text).into());
         }
         Stack::down_in(&options.data_dir, &Console::new()).await?;
         Stack::destroy_in(&options.data_dir).await?;
@@ -38,24 +39,25 @@ pub async fn fresh(arguments: &FolderArguments) -> anyhow::Result<StackOptions> 
     Ok(options)
 }
 
-/// Notes that the stack in the demo's folder is a demo's, if there is one by now.
+/// Notes that the stack in the folder may be thrown away, if there is one by now.
 ///
 /// # Errors
 /// When the folder can't be written to.
 pub fn mark(data_dir: &Path) -> anyhow::Result<()> {
     if holds_a_stack(data_dir) {
-        std::fs::write(data_dir.join(DEMO_MARK), "").context("the demo's folder can't be written to")?;
+        std::fs::write(data_dir.join(DEMO_MARK), "")
+            .with_context(|| format!("{} can't be written to", data_dir.display()))?;
     }
     Ok(())
 }
 
-/// Also a damaged one, such as an interrupted demo leaves.
+/// Also a damaged one, such as an interrupted run leaves.
 fn holds_a_stack(data_dir: &Path) -> bool {
     !matches!(Stack::open(data_dir), Err(StackError::NoStack { .. }))
 }
 
-fn beside(folder: &Path) -> PathBuf {
+fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push("-demo");
+    name.push(suffix);
     folder.with_file_name(name)
 }

@@ -1,0 +1,58 @@
+//! COPY, in and out.
+
+use std::io::Cursor;
+use std::pin::pin;
+use std::time::Instant;
+
+use deadpool_postgres::Pool;
+use futures::{SinkExt, TryStreamExt};
+use tokio::task::JoinSet;
+
+use super::Rows;
+
+/// Copies the rows in, shared among so many connections, one transaction each; rows a second.
+pub async fn copy_in(pool: &Pool, transactions: &[Rows], connections: usize, rows: usize) -> anyhow::Result<f64> {
+    let mut shares: Vec<Vec<Cursor<Vec<u8>>>> = (0..connections).map(|_| Vec::new()).collect();
+    for (index, rows) in transactions.iter().enumerate() {
+        shares[index % connections].push(Cursor::new(rows.text()));
+    }
+    let mut ready = Vec::new();
+    for share in shares {
+        ready.push((pool.get().await?, share));
+    }
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (client, share) in ready {
+        tasks.spawn(async move {
+            let mut sink = pin!(client.copy_in::<_, Cursor<Vec<u8>>>("COPY ceiling.copied FROM STDIN").await?);
+            for chunk in share {
+                sink.send(chunk).await?;
+            }
+            sink.finish().await?;
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(rows as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Copies all events out, the partitions shared among so many connections; rows a second.
+pub async fn copy_out(pool: &Pool, connections: usize, rows: u64) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for share in 0..connections {
+        let client = pool.get().await?;
+        tasks.spawn(async move {
+            let sql = format!("COPY (SELECT * FROM events WHERE partition % {connections} = {share}) TO STDOUT");
+            let mut chunks = pin!(client.copy_out(&sql).await?);
+            while chunks.try_next().await?.is_some() {}
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(rows as f64 / started.elapsed().as_secs_f64())
+}

@@ -1,0 +1,102 @@
+//! `project`: each projector catching up with what the topic has.
+
+use deadpool_postgres::Pool;
+use millrace_compose::{Console, Progress};
+use millrace_projectors::checkpoints;
+use millrace_runtime::kafka::client_config;
+use millrace_schemas::LogName;
+
+use super::appends::Appends;
+use super::ceiling::{Upserts, consume};
+use super::fill::{fill, streams};
+use super::measured::{Measured, ProcessUse, Rate};
+use super::meter::watched;
+use super::own_log::OwnLog;
+use super::relay::EventTopic;
+use super::service::Service;
+use super::watching::{CaughtUp, catch_up};
+use super::work::Work;
+use crate::cli::BenchArguments;
+
+/// How often ours and the ceilings take turns.
+const ROUNDS: u64 = 3;
+/// Events of the whole, unless asked for otherwise.
+const EVENTS: u64 = 450_000;
+/// Events of a projector's batch when it catches up.
+const BATCH: u64 = 2000;
+
+/// What one projector did.
+struct Ours {
+    /// As the gate calls it, and its own name.
+    names: (&'static str, &'static str),
+    /// Events that it has applied.
+    applied: u64,
+    rounds: Vec<f64>,
+    processes: Vec<ProcessUse>,
+}
+
+/// Measures on a log of its own.
+pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Vec<Measured>> {
+    let (log, pool) = own.open(2).await?;
+    let mut topic = EventTopic::of(own).await?;
+    let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
+    let mut work = Work::all(arguments);
+    let upserts = Upserts::prepare(&pool, &mut work, round_events, BATCH).await?;
+    let mut appends = Appends::new(work, streams()?, "set");
+    let mut all = ["project-reporting", "project-search"].map(|name| Ours {
+        names: (name, &name[8..]),
+        applied: 0,
+        rounds: Vec::new(),
+        processes: Vec::new(),
+    });
+    let (mut consumed, mut upserted) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        appends = fill(&log, &pool, appends, round_events).await?;
+        let published = topic.publish_rest(own, &log, &pool).await?;
+        for ours in &mut all {
+            let rate = ours.catch_up(own, &pool, published).await?;
+            Console::new().line(&format!("{}: round {} of {ROUNDS}: {rate:.0} events/s", ours.names.0, round + 1));
+        }
+        let (config, name, partitions) = (client_config(&own.settings)?, own.name.events_topic(), topic.partitions);
+        consumed.push(tokio::task::spawn_blocking(move || consume(&config, &name, partitions, published)).await??);
+        upserted.push(upserts.write(&pool).await?);
+    }
+    let measured = all.into_iter().map(|ours| {
+        let rate = Rate::of(format!("ours: the projector {}, catching up", ours.names.1), ours.rounds);
+        Measured {
+            name: ours.names.0,
+            work: format!("{ROUNDS} times {round_events} events, published before the projector is started"),
+            ceilings: vec![
+                Rate::of("plain upsert of as many account rows, on one connection", upserted.clone()).above(&rate),
+                Rate::of("flat-out consumer that decodes nothing", consumed.clone()).above(&rate),
+            ],
+            ours: rate,
+            processes: ours.processes,
+            latencies: Vec::new(),
+            flow: None,
+        }
+    });
+    Ok(measured.collect())
+}
+
+impl Ours {
+    /// Runs the projector until it has applied `goal` events; events a second.
+    async fn catch_up(&mut self, own: &OwnLog, pool: &Pool, goal: u64) -> anyhow::Result<f64> {
+        let name = self.names.1;
+        let mut projector = Service::projector(own, name).await?;
+        let watched = watched(&own.settings, &[&projector]);
+        let look = async || applied(pool, name, &own.name).await;
+        let CaughtUp { rate, processes } = catch_up(&mut projector, watched, (self.applied, goal), look).await?;
+        projector.stop().await?;
+        self.applied = goal;
+        self.rounds.push(rate);
+        ProcessUse::add(&mut self.processes, processes);
+        Ok(rate)
+    }
+}
+
+/// How many events a read model has applied.
+pub async fn applied(pool: &Pool, projector: &str, log: &LogName) -> anyhow::Result<u64> {
+    let checkpoints = checkpoints(&**pool.get().await?, projector, log).await?;
+    Ok(checkpoints.into_values().map(i64::unsigned_abs).sum())
+}
