@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use millrace_schemas::headers::OUTCOME;
-use millrace_schemas::{Codec, Outcome, OutcomeKind, Token, Topic, json_from_avro};
+use millrace_schemas::{Codec, Outcome, OutcomeKind, Token, Topic};
 use rdkafka::Message;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::{BorrowedMessage, Headers};
@@ -79,7 +79,7 @@ fn is_accepted(record: &BorrowedMessage<'_>) -> bool {
 
 async fn sample(codec: &Codec, record: &BorrowedMessage<'_>, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
     let decoded = codec.decode(Topic::Outcomes, record.payload().unwrap_or_default()).await?;
-    let outcome: Outcome = serde_json::from_value(json_from_avro(&decoded.value)?)?;
+    let outcome: Outcome = decoded.read()?;
     for token in outcome.token.iter().flat_map(|tokens| tokens.split(',')) {
         let Token { partition, position, .. } = token.parse()?;
         samples.push(Sample { partition, position, recorded_at: outcome.recorded_at });
