@@ -35,40 +35,59 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     let mut appends = shared_out(&log, arguments)?;
     let events = arguments.events.map_or(EVENTS, u64::from);
     let batches = (events / ROUNDS).div_ceil(2 * (BATCH * connections) as u64);
-    let mut cursors = read_past(&log, &pool, (0..log.partitions() as i32).map(Cursor::start).collect()).await?.0;
-    let (mut ours, mut inserts, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    let cursors = (0..log.partitions() as i32).map(Cursor::start).collect();
+    let cursors = read_past(&log, &pool, cursors).await?.0;
+    let mut rounds = Rounds { cursors, ours: Vec::new(), inserts: Vec::new(), copies: Vec::new() };
     let (mut latencies, mut processes) = (histogram(), Vec::new());
     let watched = watched(&own.settings, &[]);
-    for round in 0..ROUNDS {
-        let mut shares = Vec::new();
-        for appends in &mut appends {
-            shares.push((0..batches).map(|_| appends.batch(BATCH)).collect::<anyhow::Result<Vec<_>>>()?);
-        }
+    for round in 1..=ROUNDS {
+        let share = |appends: &mut Appends| (0..batches).map(|_| appends.batch(BATCH)).collect();
+        let shares: Vec<Share> = appends.iter_mut().map(share).collect::<anyhow::Result<_>>()?;
         let meter = Meter::start(watched.clone());
-        let (rate, round_latencies) = append_all(&log, &pool, shares).await?;
+        let (rate, of_round) = append_all(&log, &pool, shares).await?;
         ProcessUse::add(&mut processes, meter.read(2 * (BATCH * connections) as u64 * batches));
-        latencies.add(round_latencies)?;
-        ours.push(rate);
-        let (read_to, events) = read_past(&log, &pool, cursors).await?;
-        cursors = read_to;
-        let rows = events.chunks(2 * BATCH).map(Rows::of).collect::<anyhow::Result<Vec<_>>>()?;
-        copies.push(copy_in(&pool, &rows, connections, events.len()).await?);
-        inserts.push(insert(&pool, rows, connections, events.len()).await?);
-        Console::new().line(&format!("append: round {} of {ROUNDS}: {rate:.0} events/s", round + 1));
+        latencies.add(of_round)?;
+        rounds.ours.push(rate);
+        rounds.ceilings(&log, &pool, connections).await?;
+        Console::new().line(&format!("append: round {round} of {ROUNDS}: {rate:.0} events/s"));
     }
-    let ours = Rate::of("ours: Log::append", ours);
+    let ours = Rate::of("ours: Log::append", rounds.ours);
     Ok(Measured {
         name: "append",
         work: format!("appends of {BATCH} entry sets on {connections} connection(s)"),
         ceilings: vec![
-            Rate::of("plain INSERT … SELECT FROM unnest of the same rows", inserts).above(&ours),
-            Rate::of("COPY in of the same rows", copies).above(&ours),
+            Rate::of("plain INSERT … SELECT FROM unnest of the same rows", rounds.inserts).above(&ours),
+            Rate::of("COPY in of the same rows", rounds.copies).above(&ours),
         ],
         ours,
         processes,
         latencies: vec![Latency::of("an append", &latencies)],
         flow: None,
     })
+}
+
+/// The batches of one connection.
+type Share = Vec<Vec<Append>>;
+
+/// What each round gave, and how far the log has been read.
+struct Rounds {
+    cursors: Vec<Cursor>,
+    ours: Vec<f64>,
+    inserts: Vec<f64>,
+    copies: Vec<f64>,
+}
+
+impl Rounds {
+    /// Copies and inserts what our round has appended.
+    async fn ceilings(&mut self, log: &Log, pool: &Pool, connections: usize) -> anyhow::Result<()> {
+        let cursors = std::mem::take(&mut self.cursors);
+        let (cursors, events) = read_past(log, pool, cursors).await?;
+        self.cursors = cursors;
+        let rows = events.chunks(2 * BATCH).map(Rows::of).collect::<anyhow::Result<Vec<_>>>()?;
+        self.copies.push(copy_in(pool, &rows, connections, events.len()).await?);
+        self.inserts.push(insert(pool, rows, connections, events.len()).await?);
+        Ok(())
+    }
 }
 
 /// Work for each connection, over accounts in partitions of its own, as writers share partitions.
@@ -88,7 +107,7 @@ fn shared_out(log: &Log, arguments: &BenchArguments) -> anyhow::Result<Vec<Appen
 }
 
 /// Appends each share's batches on a connection of its own; events a second, and how long each append took.
-async fn append_all(log: &Log, pool: &Pool, shares: Vec<Vec<Vec<Append>>>) -> anyhow::Result<(f64, Histogram<u64>)> {
+async fn append_all(log: &Log, pool: &Pool, shares: Vec<Share>) -> anyhow::Result<(f64, Histogram<u64>)> {
     let mut ready = Vec::new();
     for share in shares {
         ready.push((pool.get().await?, share));

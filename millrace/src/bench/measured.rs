@@ -58,8 +58,8 @@ pub struct ProcessUse {
     pub seconds: f64,
     /// How many events.
     pub events: u64,
-    /// The most memory that it had at once since it was started.
-    pub peak_bytes: u64,
+    /// The most memory that it had at once since it was started; none for the rest of the machine.
+    pub peak_bytes: Option<u64>,
 }
 
 /// Percentiles, in milliseconds.
@@ -128,8 +128,8 @@ impl ProcessUse {
     }
 
     /// The most memory, in MB of a million bytes.
-    pub fn peak_mb(&self) -> f64 {
-        self.peak_bytes as f64 / 1e6
+    pub fn peak_mb(&self) -> Option<f64> {
+        self.peak_bytes.map(|bytes| bytes as f64 / 1e6)
     }
 
     /// Adds another round's use, process by process.
@@ -156,7 +156,8 @@ impl Serialize for ProcessUse {
             cpu_seconds: f64,
             cpu_seconds_per_million_events: f64,
             cores: f64,
-            peak_mb: f64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            peak_mb: Option<f64>,
         }
         let shown = Shown {
             name: &self.name,
@@ -210,12 +211,13 @@ mod tests {
     #[test]
     fn rounds_add_up_by_process() {
         let round = |cpu_seconds, peak_bytes| {
-            vec![ProcessUse { name: "relay".into(), cpu_seconds, seconds: 1.0, events: 1000, peak_bytes }]
+            let (name, peak_bytes) = ("relay".into(), Some(peak_bytes));
+            vec![ProcessUse { name, cpu_seconds, seconds: 1.0, events: 1000, peak_bytes }]
         };
         let mut all = round(0.1, 5);
         ProcessUse::add(&mut all, round(0.3, 4));
         assert_eq!(all.len(), 1);
         assert!((all[0].cpu_seconds_per_million() - 200.0).abs() < 1e-9);
-        assert_eq!(all[0].peak_bytes, 5);
+        assert_eq!(all[0].peak_bytes, Some(5));
     }
 }

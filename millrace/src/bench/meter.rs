@@ -13,6 +13,8 @@ use super::service::Service;
 
 /// The kernel counts processor time in hundredths of a second, on every machine (USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
+/// What is not watched: the registry, and whatever else runs on the machine. A figure taken beside much of it says little.
+const REST: &str = "the rest of the machine";
 
 /// A process that is watched.
 #[derive(Debug, Clone)]
@@ -58,13 +60,15 @@ fn is_here(host: &str) -> bool {
 pub struct Meter {
     started: Instant,
     before: Vec<(Watched, f64)>,
+    machine_before: f64,
 }
 
 impl Meter {
     /// Begins.
     pub fn start(watched: Vec<Watched>) -> Self {
         let before = watched.into_iter().map(|process| (process.cpu_seconds(), process));
-        Self { before: before.map(|(cpu, process)| (process, cpu)).collect(), started: Instant::now() }
+        let before = before.map(|(cpu, process)| (process, cpu)).collect();
+        Self { before, machine_before: machine_cpu_seconds(), started: Instant::now() }
     }
 
     /// What each process has used since the start, for so many events.
@@ -75,9 +79,13 @@ impl Meter {
             cpu_seconds: (process.cpu_seconds() - before).max(0.0),
             seconds,
             events,
-            peak_bytes: process.peak_bytes(),
+            peak_bytes: Some(process.peak_bytes()),
         });
-        used.collect()
+        let mut used: Vec<ProcessUse> = used.collect();
+        let watched: f64 = used.iter().map(|process| process.cpu_seconds).sum();
+        let cpu_seconds = (machine_cpu_seconds() - self.machine_before - watched).max(0.0);
+        used.push(ProcessUse { name: REST.to_owned(), cpu_seconds, seconds, events, peak_bytes: None });
+        used
     }
 }
 
@@ -132,6 +140,20 @@ impl Times {
     }
 }
 
+/// What all processors have done since the machine was started.
+fn machine_cpu_seconds() -> f64 {
+    read_to_string("/proc/stat").ok().and_then(|stat| busy_ticks(&stat)).unwrap_or(0) as f64 / TICKS_PER_SECOND
+}
+
+/// User, nice, system, irq and softirq of the first line of `/proc/stat`; not idle, iowait, and what others stole.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().map(str::parse::<u64>);
+    let mut next = || fields.next()?.ok();
+    let busy = next()? + next()? + next()?;
+    let (_idle, _iowait) = (next()?, next()?);
+    Some(busy + next()? + next()?)
+}
+
 fn peak_bytes(pid: u32) -> Option<u64> {
     let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -146,6 +168,11 @@ mod tests {
     fn times_are_found_behind_a_name_with_parentheses() {
         let stat = "42 (a) b) S 7 42 42 0 -1 4194304 1 2 3 4 50 6 70 8 20 0 1 0 98765 1000 200";
         assert_eq!(Times::parse(stat), Some(Times { parent: 7, own: 56, ended_children: 78 }));
+    }
+
+    #[test]
+    fn a_machine_is_not_busy_while_it_idles_or_waits() {
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 1000 8 16 1000 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"), Some(31));
     }
 
     #[test]

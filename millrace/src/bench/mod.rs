@@ -23,6 +23,7 @@ mod work;
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use millrace_compose::{Console, Progress};
 use millrace_runtime::{Shutdown, on_signal};
 
@@ -86,7 +87,8 @@ impl Bench<'_> {
     /// Measures on a log of its own, which is deleted whatever happens.
     async fn scenario(&self, scenario: Scenario) -> anyhow::Result<Vec<Measured>> {
         let log = OwnLog::create(self.settings_arguments, &self.servers.settings).await?;
-        Console::new().line(&format!("{scenario:?} in log {}", log.name));
+        let name = scenario.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Console::new().line(&format!("{name}: in log {}", log.name));
         let measured = tokio::select! {
             measured = measure(scenario, &log, self.arguments) => measured,
             () = self.interrupted.cancelled() => Err(anyhow::anyhow!("interrupted")),

@@ -35,63 +35,78 @@ struct Ours {
     processes: Vec<ProcessUse>,
 }
 
+/// What the ceilings gave.
+#[derive(Default)]
+struct Ceilings {
+    consumed: Vec<f64>,
+    upserted: Vec<f64>,
+}
+
 /// Measures on a log of its own.
 pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Vec<Measured>> {
     let (log, pool) = own.open(2).await?;
-    let mut topic = EventTopic::of(own).await?;
-    let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
-    let mut work = Work::all(arguments);
-    let upserts = Upserts::prepare(&pool, &mut work, round_events, BATCH).await?;
-    let mut appends = Appends::new(work, streams()?, "set");
+    let topic = EventTopic::of(own).await?;
     let mut all = ["project-reporting", "project-search"].map(|name| Ours {
         names: (name, &name[8..]),
         applied: 0,
         rounds: Vec::new(),
         processes: Vec::new(),
     });
-    let (mut consumed, mut upserted) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    let opened = topic.publish_rest(own, &log, &pool).await?;
+    for ours in &mut all {
+        ours.catch_up(own, &pool, opened).await?;
+    }
+    let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
+    let mut work = Work::all(arguments);
+    let upserts = Upserts::prepare(&pool, &mut work, round_events, BATCH).await?;
+    let mut appends = Appends::new(work, streams()?, "set");
+    let mut ceilings = Ceilings::default();
+    for round in 1..=ROUNDS {
         appends = fill(&log, &pool, appends, round_events).await?;
         let published = topic.publish_rest(own, &log, &pool).await?;
         for ours in &mut all {
-            let rate = ours.catch_up(own, &pool, published).await?;
-            Console::new().line(&format!("{}: round {} of {ROUNDS}: {rate:.0} events/s", ours.names.0, round + 1));
+            let CaughtUp { rate, processes } = ours.catch_up(own, &pool, published).await?;
+            ours.rounds.push(rate);
+            ProcessUse::add(&mut ours.processes, processes);
+            Console::new().line(&format!("{}: round {round} of {ROUNDS}: {rate:.0} events/s", ours.names.0));
         }
         let (config, name, partitions) = (client_config(&own.settings)?, own.name.events_topic(), topic.partitions);
-        consumed.push(tokio::task::spawn_blocking(move || consume(&config, &name, partitions, published)).await??);
-        upserted.push(upserts.write(&pool).await?);
+        let consumed = tokio::task::spawn_blocking(move || consume(&config, &name, partitions, published));
+        ceilings.consumed.push(consumed.await??);
+        ceilings.upserted.push(upserts.write(&pool).await?);
     }
-    let measured = all.into_iter().map(|ours| {
-        let rate = Rate::of(format!("ours: the projector {}, catching up", ours.names.1), ours.rounds);
-        Measured {
-            name: ours.names.0,
-            work: format!("{ROUNDS} times {round_events} events, published before the projector is started"),
-            ceilings: vec![
-                Rate::of("plain upsert of as many account rows, on one connection", upserted.clone()).above(&rate),
-                Rate::of("flat-out consumer that decodes nothing", consumed.clone()).above(&rate),
-            ],
-            ours: rate,
-            processes: ours.processes,
-            latencies: Vec::new(),
-            flow: None,
-        }
-    });
-    Ok(measured.collect())
+    let work = format!("{ROUNDS} times {round_events} events, published before the projector is started");
+    Ok(all.into_iter().map(|ours| ours.beside(&ceilings, work.clone())).collect())
 }
 
 impl Ours {
-    /// Runs the projector until it has applied `goal` events; events a second.
-    async fn catch_up(&mut self, own: &OwnLog, pool: &Pool, goal: u64) -> anyhow::Result<f64> {
+    fn beside(self, ceilings: &Ceilings, work: String) -> Measured {
+        let (upserted, consumed) = (ceilings.upserted.clone(), ceilings.consumed.clone());
+        let ours = Rate::of(format!("ours: the projector {}, catching up", self.names.1), self.rounds);
+        Measured {
+            name: self.names.0,
+            work,
+            ceilings: vec![
+                Rate::of("plain upsert of as many account rows, on one connection", upserted).above(&ours),
+                Rate::of("flat-out consumer that decodes nothing", consumed).above(&ours),
+            ],
+            ours,
+            processes: self.processes,
+            latencies: Vec::new(),
+            flow: None,
+        }
+    }
+
+    /// Runs the projector until it has applied `goal` events.
+    async fn catch_up(&mut self, own: &OwnLog, pool: &Pool, goal: u64) -> anyhow::Result<CaughtUp> {
         let name = self.names.1;
         let mut projector = Service::projector(own, name).await?;
         let watched = watched(&own.settings, &[&projector]);
         let look = async || applied(pool, name, &own.name).await;
-        let CaughtUp { rate, processes } = catch_up(&mut projector, watched, (self.applied, goal), look).await?;
+        let caught_up = catch_up(&mut projector, watched, (self.applied, goal), look).await?;
         projector.stop().await?;
         self.applied = goal;
-        self.rounds.push(rate);
-        ProcessUse::add(&mut self.processes, processes);
-        Ok(rate)
+        Ok(caught_up)
     }
 }
 

@@ -35,13 +35,13 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     let events = committed(&log, &pool).await?;
     let watched = watched(&own.settings, &[]);
     let (mut ours, mut copies, mut processes) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         let meter = Meter::start(watched.clone());
         let rate = read_all(&log, &pool, connections, events).await?;
         ProcessUse::add(&mut processes, meter.read(events));
         ours.push(rate);
         copies.push(copy_out(&pool, connections, events).await?);
-        Console::new().line(&format!("rebuild-read: round {} of {ROUNDS}: {rate:.0} events/s", round + 1));
+        Console::new().line(&format!("rebuild-read: round {round} of {ROUNDS}: {rate:.0} events/s"));
     }
     let ours = Rate::of("ours: Log::read, decoded", ours);
     Ok(Measured {

@@ -32,12 +32,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Measures on a log of its own.
 pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Measured> {
     let (log, pool) = own.open(2).await?;
-    let mut topic = EventTopic::of(own).await?;
+    let topic = EventTopic::of(own).await?;
     let mut published = topic.publish_rest(own, &log, &pool).await?;
     let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
     let mut appends = Appends::new(Work::all(arguments), streams()?, "set");
     let (mut ours, mut produced, mut copied, mut processes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         appends = fill(&log, &pool, appends, round_events).await?;
         let goal = committed(&log, &pool).await?;
         let mut relay = Service::relay(own).await?;
@@ -50,7 +50,7 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
         ProcessUse::add(&mut processes, used);
         produced.push(topic.flat_out(own, round_events).await?);
         copied.push(copy_out(&pool, 1, goal).await?);
-        Console::new().line(&format!("relay: round {} of {ROUNDS}: {rate:.0} events/s", round + 1));
+        Console::new().line(&format!("relay: round {round} of {ROUNDS}: {rate:.0} events/s"));
     }
     let ours = Rate::of("ours: the relay, catching up", ours);
     Ok(Measured {
@@ -95,7 +95,7 @@ impl EventTopic {
     }
 
     /// Has a relay publish what the log has, untimed; how many events the topic has then.
-    pub async fn publish_rest(&mut self, own: &OwnLog, log: &Log, pool: &Pool) -> anyhow::Result<u64> {
+    pub async fn publish_rest(&self, own: &OwnLog, log: &Log, pool: &Pool) -> anyhow::Result<u64> {
         let goal = committed(log, pool).await?;
         let mut relay = Service::relay(own).await?;
         while self.events().await? < goal {

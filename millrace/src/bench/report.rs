@@ -85,7 +85,8 @@ fn processes(processes: &[ProcessUse]) -> String {
     let mut table = table(["", "CPU s per million events", "cores", "peak MB"]);
     for process in processes {
         let cpu = format!("{:.1}", process.cpu_seconds_per_million());
-        table.add_row([process.name.clone(), cpu, format!("{:.2}", process.cores()), whole(process.peak_mb())]);
+        let peak = process.peak_mb().map(whole).unwrap_or_default();
+        table.add_row([process.name.clone(), cpu, format!("{:.2}", process.cores()), peak]);
     }
     numbers_to_the_right(table)
 }

@@ -11,7 +11,7 @@ pub const ACCOUNTS: usize = 50_000;
 pub const CURRENCY: &str = "EUR";
 
 /// Length of a description that makes an event's JSON about 250 bytes.
-const DESCRIPTION: usize = 93;
+const DESCRIPTION: usize = 104;
 /// When the first day of the work begins, in microseconds since 1970: 2026-01-01.
 const FIRST_DAY: i64 = 1_767_225_600_000_000;
 const MICROSECONDS_OF_A_MONTH: i64 = 30 * 24 * 3600 * 1_000_000;

@@ -20,9 +20,9 @@ pub use stack_arguments::{DemoArguments, FolderArguments, StackArguments, UpArgu
 /// An event-sourced pipeline on Kafka and Postgres.
 ///
 /// Settings: defaults < file (--config) < environment (MILLRACE_...) < flags.
-/// Exit codes: 0 done; 1 the answer is no (a command refused or not found, an audit or a demo that does not agree);
-/// 2 wrong usage or settings, also a name, an id or an address that is none; 3 something failed, such as a server
-/// that does not answer.
+/// Exit codes: 0 done; 1 the answer is no (a command refused or not found, an audit or a demo that does not agree, a
+/// benchmark below its gate); 2 wrong usage or settings, also a name, an id or an address that is none; 3 something
+/// failed, such as a server that does not answer.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120)]
 pub struct Cli {

@@ -20,7 +20,7 @@ struct Batch {
 }
 
 impl Upserts {
-    /// Makes the table, and `events` events' worth of batches, each folded from `batch` events.
+    /// Makes the table, with the accounts that `reporting` has, and `events` events' worth of batches, each folded from `batch` events.
     pub async fn prepare(pool: &Pool, work: &mut Work, events: u64, batch: u64) -> anyhow::Result<Self> {
         pool.get().await?.batch_execute(include_str!("sql/create_balances.sql")).await?;
         let batches: Vec<Batch> = (0..events.div_ceil(batch)).map(|_| Batch::of(work, batch / 2)).collect();
