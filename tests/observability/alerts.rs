@@ -7,8 +7,11 @@ use crate::load::Load;
 use crate::watched::Watched;
 use crate::world::{World, wait_until};
 
-const REPORTING: &[(&str, &str)] = &[("projector", "reporting")];
-const SEARCH: &[(&str, &str)] = &[("projector", "search")];
+/// Labels that tell which of the alerts of a name is meant.
+type Labels = &'static [(&'static str, &'static str)];
+
+const REPORTING: Labels = &[("projector", "reporting")];
+const SEARCH: Labels = &[("projector", "search")];
 
 /// What makes every append slow, and what mends it.
 const SLOW: &str = "
@@ -41,14 +44,14 @@ async fn projectors_stop_and_commands_are_bad(watched: &mut Watched, client: &Cl
     let stale = |n| JsonCommand::close(format!("stale-{n}"), &format!("a{n}")).expecting("no-stream");
     client.send_all(&(0..40).map(stale).collect::<Vec<_>>()).await;
     client.send_raw(Some("account-a0"), Some(b"not a command"), text_headers(&[("ce_id", "bad")])).await;
-    let at_once = [
-        ("MillraceConflictsHigh", &[] as &[_]),
+    let at_once: [(&str, Labels); 4] = [
+        ("MillraceConflictsHigh", &[]),
         ("MillraceDeadLetters", &[]),
         ("MillraceProjectorPartitionStopped", REPORTING),
         ("MillraceServiceDown", &[("job", "search")]),
     ];
-    let later = [
-        ("MillracePostgresSlow", &[] as &[_]),
+    let later: [(&str, Labels); 4] = [
+        ("MillracePostgresSlow", &[]),
         ("MillraceWriteLatencyHigh", &[]),
         ("MillraceProjectionLagHigh", SEARCH),
         ("MillraceProjectionLagHigh", REPORTING),

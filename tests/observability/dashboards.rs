@@ -19,8 +19,8 @@ pub fn every_panel_names_the_data_source_that_is_provisioned() {
     assert!(provisioned.expect("a file").contains("uid: prometheus"));
     for (name, dashboard) in dashboards() {
         for panel in panels(&dashboard).filter(|panel| panel["type"] != "row") {
-            let sources = targets(panel).chain([panel]).map(|part| &part["datasource"]["uid"]);
-            assert!(sources.into_iter().all(|uid| uid == "prometheus"), "{name}: {}", panel["title"]);
+            let mut sources = targets(panel).chain([panel]).map(|part| &part["datasource"]["uid"]);
+            assert!(sources.all(|uid| uid == "prometheus"), "{name}: {}", panel["title"]);
         }
     }
 }
