@@ -7,7 +7,9 @@ mod dead_letters;
 mod demo;
 mod exit;
 mod kafka_state;
+mod lag;
 mod migrate;
+mod monitor;
 mod outcome;
 mod output;
 mod producing;
@@ -51,6 +53,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Writer(arguments) => services::writer(&settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector { name, service } => services::projector(&settings, &name, service).await,
+        Command::Monitor(arguments) => services::monitor(&settings, arguments).await,
         Command::Migrate => migrate::run(&settings.load()?, output).await,
         Command::Schemas { action } => schemas::run(&settings.load()?, action, output).await,
         Command::Send(arguments) => send::run(&settings.load()?, &arguments, output).await,
@@ -58,6 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Outcome { id } => outcome::run(&settings.load()?, &id, output).await,
         Command::Stream { action } => stream::run(&settings.load()?, action, output).await,
         Command::Search { query, limit } => search::run(&settings.load()?, &query, limit, output).await,
+        Command::Lag(arguments) => lag::run(&settings.load()?, &arguments, output).await,
         Command::DeadLetters { action } => dead_letters::run(&settings.load()?, action, output).await,
         Command::Audit(arguments) => audit::run(&settings.load()?, &arguments, output).await,
     }

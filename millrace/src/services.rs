@@ -2,14 +2,23 @@
 
 use std::process::ExitCode;
 
-use millrace_runtime::{Health, Overrides, Settings, Shutdown, init_telemetry, on_signal, serve};
+use millrace_runtime::{Health, Overrides, Settings, Shutdown, declare_service, init_telemetry, on_signal, serve};
 use millrace_writer::Ledger;
 
-use crate::cli::{ServiceArguments, SettingsArguments};
+use crate::cli::{MonitorArguments, ServiceArguments, SettingsArguments};
+use crate::monitor;
+
+/// What each service may have to try again.
+const WRITER: &[&str] = &["open the log", "resolve schemas", "read a command", "append", "tell outcomes"];
+const RELAY: &[&str] =
+    &["open the log", "resolve the schemas' ids", "look at the event topic", "read the log", "read the topic's tail"];
+const PROJECTOR: &[&str] =
+    &["ask the registry", "read the checkpoints", "read events", "apply", "ask for the first offset", "join the group"];
 
 /// `millrace writer`
 pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
+    declare_service("writer", WRITER);
     millrace_writer::run::<Ledger>(&settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -17,6 +26,7 @@ pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -
 /// `millrace relay`
 pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
+    declare_service("relay", RELAY);
     millrace_relay::run(&settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -28,7 +38,16 @@ pub async fn projector(
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
+    declare_service(name, PROJECTOR);
     millrace_projectors::run(name, &settings, health, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `millrace monitor`
+pub async fn monitor(settings: &SettingsArguments, arguments: MonitorArguments) -> anyhow::Result<ExitCode> {
+    let (settings, health, shutdown) = begin(settings, arguments.into()).await?;
+    declare_service("monitor", &[]);
+    monitor::run(&settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -73,10 +73,27 @@ metric!(
 metric!(
     /// Seconds that a transaction took.
     APPLY_SECONDS: HistogramVec = register_histogram_vec(
-        "millrace_projector_apply_seconds",
+        "millrace_projector_apply_duration_seconds",
         "Duration of the transactions that apply a batch, in seconds.",
         &["projector"],
         seconds()
+    )
+);
+metric!(
+    /// Events of a transaction.
+    BATCH_EVENTS: HistogramVec = register_histogram_vec(
+        "millrace_projector_batch_events",
+        "Events applied in one transaction.",
+        &["projector"],
+        vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0]
+    )
+);
+metric!(
+    /// Partitions of the event topic.
+    ASSIGNED: IntGaugeVec = register_int_gauge_vec(
+        "millrace_projector_assigned_partitions",
+        "Partitions of the event topic that this instance reads.",
+        &["projector"]
     )
 );
 metric!(
@@ -88,3 +105,20 @@ metric!(
         seconds()
     )
 );
+
+/// Makes what has no partition visible from the start, so that a dashboard shows zero, not nothing.
+pub(crate) fn declare(projector: &str) {
+    for gauge in [&STOPPED, &ASSIGNED] {
+        gauge.with_label_values(&[projector]);
+    }
+    for histogram in [&APPLY_SECONDS, &BATCH_EVENTS, &VISIBLE_SECONDS] {
+        histogram.with_label_values(&[projector]);
+    }
+}
+
+/// The same for a partition, when its reading begins.
+pub(crate) fn declare_partition(projector: &str, partition: i32) {
+    for counter in [&APPLIED, &DUPLICATES, &GAPS, &FOREIGN] {
+        counter.with_label_values(&[projector, &partition.to_string()]);
+    }
+}

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
+use millrace_runtime::kafka::Meter;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
+use rdkafka::{Statistics, TopicPartitionList};
 use tokio::sync::watch;
 
 use crate::handover::Handover;
@@ -35,6 +36,7 @@ pub(crate) struct Group {
     pub(crate) grants: Arc<watch::Sender<Grants>>,
     pub(crate) handover: Arc<Handover>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Group {
@@ -80,6 +82,10 @@ impl ClientContext for Group {
         // librdkafka's own log has said it, and it keeps trying
         tracing::debug!(%error, reason, "group member");
     }
+
+    fn stats(&self, statistics: Statistics) {
+        self.meter.read(&statistics);
+    }
 }
 
 impl ConsumerContext for Group {
@@ -91,6 +97,7 @@ impl ConsumerContext for Group {
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.meter.rebalanced();
         match rebalance {
             Rebalance::Assign(list) => {
                 // The member is there for the assignment alone; it reads nothing.

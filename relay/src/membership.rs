@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use millrace_runtime::kafka::Meter;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -37,11 +38,13 @@ impl Membership {
     ///
     /// # Errors
     /// When librdkafka refuses a setting, or no thread can be had.
-    pub(crate) fn join(mut config: ClientConfig, topic: &str, silence: Duration) -> Result<Self, KafkaError> {
+    pub(crate) fn join(config: ClientConfig, topic: &str, silence: Duration) -> Result<Self, KafkaError> {
+        let mut config = Meter::switch_on(&config);
         config.set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
         let (sender, grants) = watch::channel(Grants::default());
         let (handover, pulse) = (Arc::new(Handover::default()), Arc::new(Pulse::new(silence)));
-        let group = Group { grants: Arc::new(sender), handover: handover.clone(), pulse: pulse.clone() };
+        let meter = Arc::new(Meter::of_consumer());
+        let group = Group { grants: Arc::new(sender), handover: handover.clone(), pulse: pulse.clone(), meter };
         let stop = CancellationToken::new();
         let poller = Poller { config, topic: topic.to_owned(), group, stop: stop.clone() };
         let first = poller.join()?;

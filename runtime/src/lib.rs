@@ -2,6 +2,7 @@
 //! Postgres and Kafka. Nothing here knows of logs, events or read models.
 
 pub mod kafka;
+mod metrics;
 pub mod postgres;
 mod retry;
 mod service;
@@ -9,6 +10,7 @@ mod settings;
 mod shutdown;
 mod telemetry;
 
+pub use metrics::{declare_service, show};
 pub use retry::{Stopped, retry};
 pub use service::{Health, Trouble, serve};
 pub use settings::{Overrides, Settings, SettingsError};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
+use crate::metrics;
+
 /// How long a caller waits for a connection of the pool, or for a new one.
 const WAIT: Duration = Duration::from_secs(5);
 /// A connection whose peer acknowledges nothing for so long is dead, although nobody closed it.
@@ -60,5 +62,6 @@ pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlErr
             })
         }))
         .build()?;
+    metrics::watch_pool(&pool);
     Ok(pool)
 }

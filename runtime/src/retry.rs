@@ -1,22 +1,12 @@
 //! Trying again what may succeed later.
 
 use std::fmt::Display;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use prometheus::{IntCounterVec, register_int_counter_vec};
 
+use crate::metrics::RETRIES;
 use crate::{Health, Shutdown};
-
-static RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
-        "millrace_retries_total",
-        "Attempts that failed and were made again, by operation.",
-        &["operation"]
-    )
-    .expect("a metric is declared once")
-});
 
 /// Why [`retry`] gave up.
 #[derive(Debug, thiserror::Error)]

@@ -9,10 +9,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use prometheus::TextEncoder;
 use tokio::net::TcpListener;
 
-use crate::Shutdown;
+use crate::{Shutdown, metrics};
 
 /// A loop that has not beaten for this long is taken for stuck.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -124,7 +123,7 @@ pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> s
     let listener = TcpListener::bind(address).await?;
     let local = listener.local_addr()?;
     let router = Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(|State(health): State<Health>| async move { exposition(&health) }))
         .route("/livez", get(|State(health): State<Health>| async move { answer(health.is_live()) }))
         .route("/readyz", get(|State(health): State<Health>| async move { answer(health.is_ready()) }))
         .with_state(health);
@@ -137,9 +136,8 @@ pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> s
     Ok(local)
 }
 
-async fn metrics() -> Result<String, (StatusCode, String)> {
-    let encoded = TextEncoder::new().encode_to_string(&prometheus::gather());
-    encoded.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+fn exposition(health: &Health) -> Result<String, (StatusCode, String)> {
+    metrics::exposition(health.is_ready()).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn answer(good: bool) -> (StatusCode, &'static str) {

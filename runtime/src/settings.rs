@@ -43,6 +43,8 @@ pub struct Settings {
     pub max_command_bytes: usize,
     /// How long Kafka waits for a silent process before others take over its partitions, in milliseconds.
     pub session_timeout_ms: u32,
+    /// How often the monitor looks, in milliseconds.
+    pub monitor_interval_ms: u64,
     /// How the process's own log looks: `text` or `json`.
     pub log_format: LogFormat,
 }
@@ -81,6 +83,7 @@ struct Defaults {
     batch_linger_ms: u64,
     max_command_bytes: usize,
     session_timeout_ms: u32,
+    monitor_interval_ms: u64,
     log_format: LogFormat,
 }
 
@@ -92,6 +95,7 @@ const DEFAULTS: Defaults = Defaults {
     batch_linger_ms: 3,
     max_command_bytes: 256 * 1024,
     session_timeout_ms: 6000,
+    monitor_interval_ms: 5000,
     log_format: LogFormat::Text,
 };
 
@@ -159,6 +163,9 @@ impl Settings {
             }
             s if s.session_timeout_ms < 6000 => {
                 out_of_range("session_timeout_ms must be 6000 or more: Kafka's own group.min.session.timeout.ms")
+            }
+            s if !(100..=30_000).contains(&s.monitor_interval_ms) => {
+                out_of_range("monitor_interval_ms must be 100 to 30000")
             }
             _ => Ok(()),
         }

@@ -14,6 +14,7 @@ mod log;
 mod migrate;
 mod outcome;
 mod read;
+mod size;
 
 pub use append::{Append, Check, Verdict};
 pub use error::StoreError;

@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::decide::{Addressed, decide};
 use crate::error::{Ended, ended};
 use crate::ingest::ReadBatch;
-use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS, COMMANDS, DUPLICATES, STALE};
+use crate::metrics::{self, APPEND_SECONDS, BATCH_COMMANDS, CACHED, COMMANDS, DUPLICATES, EVENTS, STALE};
 use crate::stages::{hand_on, take};
 use crate::states::{States, Versioned};
 
@@ -53,6 +53,7 @@ impl<D: Domain> Committer<'_, D> {
     ) -> Result<(), Ended> {
         while let Some(ReadBatch { records, commands, unreadable }) = take(&self.health, &mut batches).await {
             let outcomes = self.commit(&commands).await?;
+            metrics::committed(&records, &unreadable);
             let told = commands.into_iter().filter_map(|command| {
                 // a command that came twice in the batch is told twice
                 Some((outcomes.get(&command.id)?.clone(), command.metadata))
@@ -135,6 +136,7 @@ impl<D: Domain> Committer<'_, D> {
             match verdict {
                 Verdict::Committed(outcome) => {
                     COMMANDS.with_label_values(&[outcome.outcome.as_str()]).inc();
+                    EVENTS.inc_by(append.checks.iter().map(|check| check.events.len() as u64).sum());
                     outcomes.insert(append.command_id, outcome);
                     continue;
                 }
@@ -155,6 +157,7 @@ impl<D: Domain> Committer<'_, D> {
                 self.states.put(stream, state);
             }
         }
+        CACHED.set(self.states.count());
         again
     }
 }

@@ -12,7 +12,7 @@ use crate::commit::Committer;
 use crate::error::{Ended, ended};
 use crate::ingest::Ingest;
 use crate::states::States;
-use crate::{Domain, WriterError};
+use crate::{Domain, WriterError, metrics};
 
 /// Connections to Postgres: one appends; another stands by when one is found dead.
 const CONNECTIONS: usize = 2;
@@ -44,6 +44,7 @@ async fn serve<D: Domain>(
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), Ended> {
+    metrics::declare();
     let open = async || Log::open(&pool.get().await?, name.clone()).await;
     let log = retry(health, shutdown, "open the log", StoreError::is_transient, open).await.map_err(ended)?;
     let connect = async || Codec::connect(registry.clone(), name, D::contract()).await;
@@ -51,7 +52,7 @@ async fn serve<D: Domain>(
         retry(health, shutdown, "resolve schemas", RegistryError::is_transient, connect).await.map_err(ended)?;
 
     let config = consumer_config(settings, group).map_err(WriterError::from)?;
-    let inbox = Inbox::join(&config, &name.commands_topic()).map_err(WriterError::from)?;
+    let inbox = Inbox::join(&config, &name.commands_topic(), metrics::ASSIGNED.clone()).map_err(WriterError::from)?;
     let config = producer_config(settings).map_err(WriterError::from)?;
     let acknowledger = Acknowledger {
         config,

@@ -70,6 +70,11 @@ impl<D: Domain> States<D> {
         Ok(streams.iter().cloned().zip(found).collect())
     }
 
+    /// How many are in memory.
+    pub fn count(&self) -> i64 {
+        self.cache.len() as i64
+    }
+
     /// Keeps a state that is committed.
     pub fn put(&mut self, stream: StreamId, state: Versioned<D::State>) {
         self.cache.put(stream, state);

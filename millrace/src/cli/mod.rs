@@ -54,6 +54,8 @@ pub enum Command {
         #[command(flatten)]
         service: ServiceArguments,
     },
+    /// Run the monitor: how far behind every stage is, and how large the log, as metrics.
+    Monitor(MonitorArguments),
     /// Create the log's tables and topics and the read models' tables, or bring them up to date.
     Migrate,
     /// The record schemas in the registry.
@@ -83,6 +85,8 @@ pub enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// Tell how far behind writers, relays and projectors are, by partition; exact also when they are down.
+    Lag(LagArguments),
     /// Input that could not be read.
     DeadLetters {
         #[command(subcommand)]
@@ -106,6 +110,34 @@ impl From<ServiceArguments> for Overrides {
     fn from(arguments: ServiceArguments) -> Self {
         Self { log: None, group: arguments.group, http_address: arguments.http_address }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct MonitorArguments {
+    /// Where /metrics, /livez and /readyz are served, such as 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    pub http_address: Option<SocketAddr>,
+}
+
+impl From<MonitorArguments> for ServiceArguments {
+    fn from(arguments: MonitorArguments) -> Self {
+        Self { group: None, http_address: arguments.http_address }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct LagArguments {
+    /// Go on till ctrl-c: on a terminal the stages and what is behind, elsewhere a line a look.
+    #[arg(long)]
+    pub watch: bool,
+    /// Seconds between two looks, from which rate and ETA are told, 0.1 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    pub interval: f64,
+}
+
+fn interval(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "it is a number of seconds from 0.1 to 3600".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

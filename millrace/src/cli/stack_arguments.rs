@@ -7,7 +7,7 @@ use clap::Args;
 /// What `up` takes for ports that are not given.
 const DEFAULT_PORTS: &str = "\
 Ports are those that the stack had before. A new one has, unless told otherwise: Postgres 25432, Kafka 29092 and 29093, \
-the registry 28081, the services 29464 to 29467.";
+the registry 28081, the services 29464 to 29468.";
 /// What `demo` takes for folder and ports that are not given.
 const DEMO_DEFAULTS: &str = "\
 The demo has a stack of its own, begun anew each time: by default in the folder of `up` with -demo appended, on any \

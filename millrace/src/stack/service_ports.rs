@@ -28,13 +28,13 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
     };
     let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
     let ports = match (asked, known) {
-        (None, Some(known)) => return Ok(known),
-        (Some(0), Some(known)) if running => return Ok(known),
+        (None, Some(known)) => with_missing(names, known)?,
+        (Some(0), Some(known)) if running => with_missing(names, known)?,
         (None, None) => in_a_row(names, FIRST)?,
         (Some(0), _) => any_free(names)?,
         (Some(first), Some(known)) => {
             let ports = in_a_row(names, first)?;
-            if running && ports != known {
+            if running && known.iter().any(|(name, port)| ports.get(name) != Some(port)) {
                 let text = "the services run on other ports: run `millrace down` first, or leave --http-port out";
                 return Err(Usage(text.to_owned()).into());
             }
@@ -71,8 +71,33 @@ fn in_a_row(names: &[&str], first: u16) -> anyhow::Result<ServicePorts> {
     Ok(ports)
 }
 
+/// The ports that services had; one that a newer version has added gets the next.
+fn with_missing(names: &[&str], mut known: ServicePorts) -> anyhow::Result<ServicePorts> {
+    for name in names {
+        if !known.contains_key(*name) {
+            let last = known.values().max().copied().unwrap_or(FIRST - 1);
+            let next = last.checked_add(1).with_context(|| format!("there is no port after {last} for {name}"))?;
+            known.insert((*name).to_owned(), next);
+        }
+    }
+    Ok(known)
+}
+
 fn any_free(names: &[&str]) -> anyhow::Result<ServicePorts> {
     let listeners = names.iter().map(|name| Ok((*name, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?)));
     let listeners: Vec<_> = listeners.collect::<std::io::Result<_>>()?;
     listeners.iter().map(|(name, listener)| Ok(((*name).to_owned(), listener.local_addr()?.port()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_a_stack_did_not_have_gets_the_next_port() {
+        let known = ServicePorts::from([("writer".to_owned(), 4000), ("relay".to_owned(), 4001)]);
+        let ports = with_missing(&["writer", "relay", "monitor"], known.clone()).expect("there are ports");
+        assert_eq!(ports.get("monitor"), Some(&4002));
+        assert_eq!(with_missing(&["writer", "relay"], known.clone()).expect("there are ports"), known);
+    }
 }

@@ -14,6 +14,7 @@ const SERVICES: &[(&str, &[&str])] = &[
     ("relay", &["relay"]),
     ("reporting", &["projector", "reporting"]),
     ("search", &["projector", "search"]),
+    ("monitor", &["monitor"]),
 ];
 
 /// How long a service may take until it is ready.

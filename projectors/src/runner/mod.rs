@@ -15,9 +15,10 @@ use std::time::Duration;
 use millrace_runtime::kafka::{Inbox, Record, consumer_config};
 use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
 use millrace_schemas::{Codec, Contract, LogName, Registry};
+use prometheus::IntGauge;
 use rdkafka::ClientConfig;
 
-use crate::{ProjectorError, registration};
+use crate::{ProjectorError, metrics, registration};
 use plan::Readings;
 use probe::Probe;
 use read_model::ReadModel;
@@ -75,6 +76,7 @@ impl Runner {
         shutdown: Shutdown,
     ) -> Result<Self, Stopped<ProjectorError>> {
         let projector = registration::find(name)?;
+        metrics::declare(projector.name());
         let log: LogName = settings.log.parse().map_err(ProjectorError::from)?;
         let url = settings.postgres_url().map_err(ProjectorError::from)?;
         let pool = postgres::pool(url, projector.name(), CONNECTIONS).map_err(ProjectorError::from)?;
@@ -89,7 +91,7 @@ impl Runner {
         // before joining, so that a read model that is not there is told at once
         read_model.checkpoints(&[], ProjectorError::is_transient).await?;
         let topic = read_model.log.events_topic();
-        let inbox = Inbox::join(&config, &topic).map_err(ProjectorError::from)?;
+        let inbox = Inbox::join(&config, &topic, assigned(name)).map_err(ProjectorError::from)?;
         read_model.health.set_started();
         tracing::info!(projector = name, %topic, group, "running");
         Ok(Self { read_model, codec, config, topic, inbox, readings: Readings::new(), probe: Probe::default() })
@@ -125,13 +127,14 @@ impl Runner {
     }
 
     async fn join_anew(&mut self) -> Result<(), Stopped<ProjectorError>> {
-        let ReadModel { health, shutdown, .. } = &self.read_model;
+        let ReadModel { projector, health, shutdown, .. } = &self.read_model;
+        let name = projector.name();
         let joined = retry(
             health,
             shutdown,
             "join the group",
             |_| true,
-            async || Inbox::join(&self.config, &self.topic).map_err(ProjectorError::from),
+            async || Inbox::join(&self.config, &self.topic, assigned(name)).map_err(ProjectorError::from),
         );
         let inbox = joined.await?;
         self.readings.clear();
@@ -149,6 +152,11 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// Shows how many partitions this instance has.
+fn assigned(name: &str) -> IntGauge {
+    metrics::ASSIGNED.with_label_values(&[name])
 }
 
 fn registry(settings: &Settings) -> Result<Registry, ProjectorError> {

@@ -127,6 +127,7 @@ impl ReadModel {
     fn count(&self, events: &[Event], steps: &[Move]) {
         let name = self.projector.name();
         let now = jiff::Timestamp::now();
+        metrics::BATCH_EVENTS.with_label_values(&[name]).observe(events.len() as f64);
         let visible = metrics::VISIBLE_SECONDS.with_label_values(&[name]);
         for event in events {
             visible.observe(now.duration_since(event.recorded_at).as_secs_f64().max(0.0));

@@ -53,6 +53,7 @@ impl Runner {
         for partition in new {
             let applied = checkpoints.get(&partition).copied().unwrap_or_default();
             self.readings.insert(partition, Reading::after(applied));
+            metrics::declare_partition(self.read_model.projector.name(), partition);
             self.show_checkpoint(partition, applied);
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! partitions are paused and polling goes on, so that the group does not take the member for dead.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedMessage};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, Statistics, TopicPartitionList};
 
+use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::meter::Meter;
 use super::trouble::Trouble;
 
 /// Most bytes of records handed on and not yet dropped by the receiver.
@@ -59,16 +62,43 @@ pub struct Offsets {
 struct Member {
     group: String,
     trouble: Trouble,
+    meter: Meter,
+    assigned: Assigned,
+}
+
+/// How many partitions a member has; its part of a gauge that the members of a process share.
+struct Assigned {
+    gauge: IntGauge,
+    partitions: AtomicI64,
+}
+
+impl Assigned {
+    fn set(&self, partitions: usize) {
+        let now = i64::try_from(partitions).unwrap_or(i64::MAX);
+        self.gauge.add(now - self.partitions.swap(now, Ordering::Relaxed));
+    }
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
         self.trouble.tell(&self.group, &error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        self.meter.read(&statistics);
+    }
 }
 
 impl ConsumerContext for Member {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.meter.rebalanced();
+        self.assigned.set(consumer.assignment().map_or(0, |assigned| assigned.count()));
         match rebalance {
             Rebalance::Assign(list) => tracing::info!(group = self.group, partitions = ?partitions(list), "assigned"),
             Rebalance::Revoke(list) => tracing::info!(group = self.group, partitions = ?partitions(list), "revoked"),
@@ -101,14 +131,19 @@ impl Offsets {
 }
 
 impl Inbox {
-    /// Joins the group of `config` on `topic`. Call inside a tokio runtime.
+    /// Joins the group of `config` on `topic`; `assigned` shows how many partitions it has. Call inside a tokio runtime.
     ///
     /// # Errors
     /// When librdkafka refuses a setting, or no thread can be had.
-    pub fn join(config: &ClientConfig, topic: &str) -> Result<Self, KafkaError> {
+    pub fn join(config: &ClientConfig, topic: &str, assigned: IntGauge) -> Result<Self, KafkaError> {
         let group = config.get("group.id").unwrap_or_default().to_owned();
-        let consumer: BaseConsumer<Member> =
-            config.create_with_context(Member { group, trouble: Trouble::default() })?;
+        let member = Member {
+            group,
+            trouble: Trouble::default(),
+            meter: Meter::of_consumer(),
+            assigned: Assigned { gauge: assigned, partitions: AtomicI64::new(0) },
+        };
+        let consumer: BaseConsumer<Member> = Meter::switch_on(config).create_with_context(member)?;
         consumer.subscribe(&[topic])?;
         let consumer = Arc::new(consumer);
         let weak = Arc::downgrade(&consumer);

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Statistics};
 use tokio::sync::oneshot;
 
+use super::meter::Meter;
 use super::trouble::Trouble;
 
 /// How long to wait for room when librdkafka's queue is full.
@@ -71,14 +71,18 @@ struct BatchState {
     report: Option<oneshot::Sender<Result<Delivered, DeliveryError>>>,
 }
 
-#[derive(Default)]
 struct Reports {
     trouble: Trouble,
+    meter: Meter,
 }
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         self.trouble.tell("producer", &error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.meter.read(&statistics);
     }
 }
 
@@ -141,7 +145,8 @@ impl Outbox {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        Ok(Self { producer: config.create_with_context(Reports::default())? })
+        let reports = Reports { trouble: Trouble::default(), meter: Meter::of_producer() };
+        Ok(Self { producer: Meter::switch_on(config).create_with_context(reports)? })
     }
 
     /// Hands a batch to librdkafka, waiting for room in its queue. The receiver tells when every record of it is
