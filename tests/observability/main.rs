@@ -45,6 +45,10 @@ fn main() -> ExitCode {
     let alone = [
         check("every_alert_has_a_runbook_and_a_test", rules::every_alert_has_a_runbook_and_a_test),
         check(
+            "the_same_services_are_scraped_locally_and_under_docker",
+            rules::the_same_services_are_scraped_locally_and_under_docker,
+        ),
+        check(
             "every_panel_names_the_data_source_that_is_provisioned",
             dashboards::every_panel_names_the_data_source_that_is_provisioned,
         ),

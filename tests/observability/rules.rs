@@ -55,6 +55,16 @@ pub fn every_alert_has_a_runbook_and_a_test() {
     }
 }
 
+pub fn the_same_services_are_scraped_locally_and_under_docker() {
+    let labels = |file: &str| {
+        let targets = fs::read_to_string(ops().join(file)).expect("targets");
+        targets.lines().filter(|line| line.contains("labels: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let local = labels("prometheus/targets.yml");
+    assert!(!local.is_empty());
+    assert_eq!(local, labels("../compose/prometheus-targets.yml"));
+}
+
 pub fn promtool_accepts_the_scrape_config_and_each_alerts_test() {
     promtool(&["check", "config"], &[folder().join("prometheus.yml")]);
     let tests = stems(&folder().join("tests"), ".test.yml");
