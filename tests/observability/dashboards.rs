@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// How long it may take until there is something of everything.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Prometheus scrapes once a second.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 pub fn every_panel_names_the_data_source_that_is_provisioned() {
     let provisioned = fs::read_to_string(ops().join("grafana/provisioning/datasources/prometheus.yml"));
@@ -34,6 +36,7 @@ pub async fn every_expression_of_every_panel_returns_data(world: World) {
     let all_return = tokio::time::timeout(PATIENCE, async {
         while !missing.is_empty() {
             missing = without_data(&watched.prometheus, missing.clone()).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     });
     let in_time = all_return.await.is_ok();
