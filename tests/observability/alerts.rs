@@ -15,7 +15,7 @@ const SEARCH: Labels = &[("projector", "search")];
 
 /// What makes every append slow, and what mends it.
 const SLOW: &str = "
-    CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END';
+    CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
     CREATE TRIGGER slow BEFORE INSERT ON commands FOR EACH STATEMENT EXECUTE FUNCTION be_slow()";
 const FAST: &str = "DROP TRIGGER slow ON commands";
 /// What makes an event impossible to apply, and what mends it.

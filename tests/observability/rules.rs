@@ -22,6 +22,7 @@ pub fn quickened(text: &str) -> String {
         ("[5m]", "[15s]"),
         ("[10m]", "[20s]"),
         ("[15m]", "[20s]"),
+        ("offset 15m", "offset 20s"),
         ("for: 30s", "for: 2s"),
         ("for: 1m", "for: 2s"),
         ("for: 2m", "for: 2s"),
