@@ -15,6 +15,7 @@ mod search;
 mod service;
 mod taking_effect_once;
 mod unreadable;
+mod visible;
 mod whole_or_not;
 mod world;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         search::promises(),
         durable::promises(),
         outages::promises(),
+        visible::promises(),
         chaos::promises(),
         real_data::promises(),
     ];

@@ -32,7 +32,7 @@ async fn the_demo_carries_the_real_banks_file_through_and_every_balance_is_right
         _ => Err(format!("the demo ends with {code:?}: {printed}\n{said}")),
     };
     let (code, stopped, _) = run(["down", "--data-dir", &folder].map(str::to_owned).to_vec()).await;
-    assert_eq!((code, stopped.lines().count()), (Some(0), 7), "three servers and four services stop: {stopped}");
+    assert_eq!((code, stopped.lines().count()), (Some(0), 8), "three servers and five services stop: {stopped}");
     std::fs::remove_dir_all(&folder).expect("the demo's folder can be deleted");
     checked.expect("every balance is right");
     let report: Value = serde_json::from_str(&printed).expect("one JSON object");

@@ -37,16 +37,21 @@ impl Service {
 
     /// Waits until it says that it is ready.
     pub async fn wait_until_ready(&self) {
-        let url = format!("http://127.0.0.1:{}/readyz", self.port);
+        let url = format!("http://{}/readyz", self.address());
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("a client");
         let what = format!("{:?} is ready (its log: {})", self.arguments, self.log.display());
         wait_until(&what, async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()))
             .await;
     }
 
+    /// Where it serves health and metrics.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// What it serves as metrics.
     pub async fn metrics(&self) -> String {
-        let url = format!("http://127.0.0.1:{}/metrics", self.port);
+        let url = format!("http://{}/metrics", self.address());
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         match client.get(&url).send().await {
             Ok(answer) => answer.text().await.unwrap_or_default(),

@@ -29,49 +29,54 @@ pub struct Row {
 
 /// The rows of a stage: all partitions together, then each.
 pub fn rows(before: Option<&Stage>, now: &Stage, elapsed: Duration) -> Vec<Row> {
-    let each = now.partitions.iter().map(|(partition, behind)| {
-        let before = before.and_then(|stage| stage.partitions.get(partition)).unwrap_or(behind);
-        row(&now.name, *partition, before, behind, elapsed)
+    let before_of = |partition| before.and_then(|stage| stage.partitions.get(partition));
+    let each =
+        now.partitions.iter().map(|(partition, behind)| (*partition, before_of(partition).unwrap_or(behind), behind));
+    let each: Vec<(i32, &Behind, &Behind)> = each.collect();
+    let before = Place::of(each.iter().map(|(_, before, _)| *before));
+    let total = row(&now.name, None, &before, &Place::of(now.partitions.values()), elapsed);
+    let each = each.into_iter().map(|(partition, before, now_at)| {
+        row(&now.name, Some(partition), &Place::of([before]), &Place::of([now_at]), elapsed)
     });
-    let each: Vec<Row> = each.collect();
-    std::iter::once(total(&now.name, &each)).chain(each.iter().cloned()).collect()
+    std::iter::once(total).chain(each).collect()
 }
 
-fn row(stage: &str, partition: i32, before: &Behind, now: &Behind, elapsed: Duration) -> Row {
+/// Where one or several partitions are at once.
+struct Place {
+    head: i64,
+    applied: i64,
+    behind: i64,
+    seconds: Option<f64>,
+}
+
+impl Place {
+    fn of<'b>(partitions: impl IntoIterator<Item = &'b Behind>) -> Self {
+        let nowhere = Self { head: 0, applied: 0, behind: 0, seconds: Some(0.0) };
+        partitions.into_iter().fold(nowhere, |sum, one| Self {
+            head: sum.head + one.head,
+            applied: sum.applied + one.applied,
+            behind: sum.behind + one.count(),
+            seconds: sum.seconds.zip(one.seconds).map(|(longest, seconds)| longest.max(seconds)),
+        })
+    }
+}
+
+fn row(stage: &str, partition: Option<i32>, before: &Place, now: &Place, elapsed: Duration) -> Row {
     let seconds = elapsed.as_secs_f64().max(0.001);
-    let rate = (now.applied - before.applied) as f64 / seconds;
-    let closing = (before.count() - now.count()) as f64 / seconds;
-    let eta = match now.count() {
+    let closing = (before.behind - now.behind) as f64 / seconds;
+    let eta = match now.behind {
         0 => Some(0.0),
         behind => (closing > 0.0).then(|| behind as f64 / closing),
     };
     Row {
         stage: stage.to_owned(),
-        partition: Some(partition),
+        partition,
         head: now.head,
         applied: now.applied,
-        behind: now.count(),
+        behind: now.behind,
         seconds_behind: now.seconds.map(rounded),
-        rate: rounded(rate),
+        rate: rounded((now.applied - before.applied) as f64 / seconds),
         eta_seconds: eta.map(rounded),
-    }
-}
-
-/// All partitions have caught up when the last one has.
-fn total(stage: &str, each: &[Row]) -> Row {
-    let sum = |what: fn(&Row) -> i64| each.iter().map(what).sum();
-    let longest = |what: fn(&Row) -> Option<f64>| {
-        each.iter().map(what).try_fold(0.0, |longest: f64, seconds| Some(longest.max(seconds?)))
-    };
-    Row {
-        stage: stage.to_owned(),
-        partition: None,
-        head: sum(|row| row.head),
-        applied: sum(|row| row.applied),
-        behind: sum(|row| row.behind),
-        seconds_behind: longest(|row| row.seconds_behind),
-        rate: rounded(each.iter().map(|row| row.rate).sum()),
-        eta_seconds: longest(|row| row.eta_seconds),
     }
 }
 
@@ -102,11 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_still_never_catches_up_and_neither_does_the_whole() {
+    fn what_stands_still_never_catches_up() {
         let (before, now) = (stage(&[(100, 0), (50, 10)]), stage(&[(100, 0), (50, 30)]));
         let rows = rows(Some(&before), &now, Duration::from_secs(1));
         let eta: Vec<_> = rows.iter().map(|row| row.eta_seconds).collect();
-        assert_eq!(eta, [None, None, Some(1.0)]);
+        assert_eq!(eta, [Some(6.0), None, Some(1.0)], "all of it, at the pace of all of it");
         assert_eq!(rows[0].seconds_behind, Some(1.5));
     }
 }
