@@ -13,15 +13,16 @@ pub(crate) const NAME: &str = "kafka";
 
 const SERVER_PROPERTIES: &str = include_str!("kafka/server.properties");
 const LOG4J2_PROPERTIES: &str = include_str!("kafka/log4j2.properties");
-/// Only the quick compiler: in the first minute on two cores the optimising one takes more time than it saves (measured
-/// with the demo: 9.4 of the broker's 20 CPU seconds).
-const JVM: &[&str] = &["-Xms256m", "-Xmx768m", "-XX:TieredStopAtLevel=1"];
+const JVM: &[&str] = &["-Xms256m", "-Xmx768m"];
+/// Only the quick compiler.
+const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1";
 
 /// What a start needs.
 pub(crate) struct Kafka<'a> {
     pub data_dir: &'a DataDir,
     pub programs: &'a Path,
     pub java: &'a Path,
+    pub short_lived: bool,
     pub port: u16,
     pub controller_port: u16,
 }
@@ -36,6 +37,7 @@ impl Kafka<'_> {
         }
         let config = self.write("server.properties", &self.properties(&data))?;
         let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
+        args.extend(self.short_lived.then(|| SHORT_LIVED.into()));
         args.extend(java_options(self.data_dir, NAME)?);
         args.push(format!("-Dlog4j2.configurationFile={}", log4j2.display()).into());
         args.extend(["-cp".into(), self.class_path(), "kafka.Kafka".into(), config.into_os_string()]);
@@ -108,7 +110,14 @@ mod tests {
     fn the_shipped_properties_are_filled_in() {
         let folder = std::env::temp_dir().join(format!("millrace-kafka-{}", uuid::Uuid::new_v4()));
         let data_dir = DataDir::create(&folder).unwrap();
-        let kafka = Kafka { data_dir: &data_dir, programs: &folder, java: &folder, port: 1, controller_port: 2 };
+        let kafka = Kafka {
+            data_dir: &data_dir,
+            programs: &folder,
+            java: &folder,
+            short_lived: true,
+            port: 1,
+            controller_port: 2,
+        };
         let properties = kafka.properties(Path::new("/data"));
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(properties.contains("\nlisteners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n"));

@@ -15,7 +15,7 @@ use crate::java;
 use crate::kafka::{self, Kafka};
 use crate::kafka_probe::KafkaProbe;
 use crate::password::Password;
-use crate::ports::{self, ChosenPorts, Ports};
+use crate::ports::{self, ChosenPorts};
 use crate::postgres::{self, Postgres};
 use crate::process::Process;
 use crate::progress::Progress;
@@ -23,6 +23,7 @@ use crate::registry::{self, Registry, RegistryProbe};
 use crate::running::Running;
 use crate::server_user::ServerUser;
 use crate::space::{self, Need};
+use crate::stack::StackOptions;
 use crate::stack_file::StackFile;
 
 /// What is known once all checks have passed.
@@ -34,6 +35,7 @@ pub(crate) struct Up<'a> {
     /// Not looked for when both Java servers run.
     java: PathBuf,
     running: Running,
+    short_lived: bool,
     progress: &'a dyn Progress,
 }
 
@@ -42,7 +44,7 @@ impl<'a> Up<'a> {
     pub(crate) async fn check(
         data_dir: &'a DataDir,
         servers: Servers,
-        asked: &Ports,
+        options: &StackOptions,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
         let remembered = StackFile::read(&data_dir.stack_file())?;
@@ -61,8 +63,9 @@ impl<'a> Up<'a> {
         }
         let runs = |name: &str| running.server(name).is_some();
         let java = if runs(kafka::NAME) && runs(registry::NAME) { PathBuf::new() } else { java::find().await? };
-        let ports = ports::choose(asked, remembered.map(|file| file.ports), runs)?;
-        Ok(Self { data_dir, servers, ports, user, java, running, progress })
+        let ports = ports::choose(&options.ports, remembered.map(|file| file.ports), runs)?;
+        let short_lived = options.short_lived;
+        Ok(Self { data_dir, servers, ports, user, java, running, short_lived, progress })
     }
 
     /// Fetches, starts and waits. Kafka starts beside Postgres, the registry after it.
@@ -108,7 +111,9 @@ impl<'a> Up<'a> {
                 self.announce(kafka::NAME, port);
                 let programs = self.servers.folder_of(Server::Kafka);
                 let (data_dir, java) = (self.data_dir, self.java.as_path());
-                let launched = Kafka { data_dir, programs: &programs, java, port, controller_port }.start().await?;
+                let short_lived = self.short_lived;
+                let kafka = Kafka { data_dir, programs: &programs, java, short_lived, port, controller_port };
+                let launched = kafka.start().await?;
                 Watched::launched(kafka::NAME, launched)
             }
         };

@@ -9,7 +9,8 @@ use millrace_compose::{Ports, ServiceStart, Silent, Stack, StackError, StackOpti
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_comes_back_after_crashes_and_leaves_nothing_behind() {
     let data_dir = std::env::temp_dir().join(format!("millrace-life-{}", uuid::Uuid::new_v4().simple()));
-    let options = StackOptions { data_dir: data_dir.clone(), ports: Ports::ANY, ..StackOptions::default() };
+    let options =
+        StackOptions { data_dir: data_dir.clone(), ports: Ports::ANY, short_lived: true, ..StackOptions::default() };
     // As a task, so that what it started is stopped also when it panics.
     let result = tokio::spawn(live(options)).await;
     let stopped = Stack::down_in(&data_dir, &Silent).await.expect("down after the test");

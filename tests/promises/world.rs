@@ -32,7 +32,7 @@ impl Servers {
         if let Ok(stack) = Stack::open(&data_dir) {
             stack.destroy().await.expect("what an earlier run left can be deleted");
         }
-        let options = StackOptions { data_dir, ports: Ports::ANY, ..StackOptions::default() };
+        let options = StackOptions { data_dir, ports: Ports::ANY, short_lived: true, ..StackOptions::default() };
         let stack = Stack::up(&options, &millrace_compose::Console::new()).await;
         Self { stack: stack.unwrap_or_else(|error| panic!("the servers do not start: {error}")) }
     }

@@ -125,7 +125,7 @@ fn with_origin(headers: OwnedHeaders, message: &OwnedMessage, group: &str, unrea
 /// Size of a record's key, value and headers.
 fn bytes(message: &OwnedMessage) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    length(message.key()) + length(message.payload()) + Fields::of(message).bytes()
+    length(message.key()) + length(message.payload()) + Fields::bytes(message)
 }
 
 fn text<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

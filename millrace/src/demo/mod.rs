@@ -33,7 +33,7 @@ pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output
     let plan = Plan {
         flags: settings.for_services(&loaded)?,
         settings: loaded,
-        options: throw_away::fresh(&arguments.folders, "-demo").await?,
+        options: StackOptions { short_lived: !arguments.keep, ..throw_away::fresh(&arguments.folders, "-demo").await? },
         http_port: arguments.folders.ports.http_port.or(Some(0)),
     };
     let interrupted = on_signal()?;

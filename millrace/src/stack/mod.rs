@@ -104,6 +104,7 @@ pub fn options(arguments: &FolderArguments) -> StackOptions {
             kafka_controller: arguments.ports.kafka_controller_port,
             registry: arguments.ports.registry_port,
         },
+        short_lived: false,
     }
 }
 

@@ -41,11 +41,14 @@ impl<'m> Fields<'m> {
         std::str::from_utf8(self.get(name)?).ok()
     }
 
-    /// About how many bytes they take: librdkafka needs some beside names and values.
-    pub fn bytes(&self) -> usize {
-        const EACH: usize = 10;
-        let named = self.named.iter().map(|header| EACH + header.key.len() + header.value.map_or(0, <[u8]>::len));
-        named.sum::<usize>() + self.unnamed * EACH
+    /// About how many bytes a record's headers take: librdkafka needs some beside names and values.
+    pub fn bytes(message: &impl Message) -> usize {
+        let Some(headers) = message.headers() else { return 0 };
+        let bytes = |header: Header<'_, &[u8]>| 10 + header.key.len() + header.value.map_or(0, <[u8]>::len);
+        quietly(|| headers.iter().map(bytes).sum()).unwrap_or_else(|| {
+            let each = (0..headers.count()).map(|index| quietly(|| bytes(headers.get(index))));
+            each.map(|bytes| bytes.unwrap_or(1024)).sum()
+        })
     }
 }
 

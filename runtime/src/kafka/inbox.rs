@@ -348,7 +348,7 @@ impl Poller {
 /// The room that a record takes up.
 fn cost(message: &OwnedMessage) -> u32 {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let bytes = RECORD_COST + length(message.payload()) + length(message.key()) + Fields::of(message).bytes();
+    let bytes = RECORD_COST + length(message.payload()) + length(message.key()) + Fields::bytes(message);
     u32::try_from(bytes.min(ROOM)).unwrap_or(u32::MAX)
 }
 
