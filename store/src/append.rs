@@ -66,7 +66,7 @@ impl Log {
     pub async fn append(&self, client: &impl GenericClient, batch: &[Append]) -> Result<Vec<Verdict>, StoreError> {
         let columns = Columns::of(self, batch)?;
         let statement = client.prepare_cached(include_str!("sql/append.sql")).await?;
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 16] = [
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 21] = [
             &columns.command_ids,
             &columns.command_types,
             &columns.outcomes,
@@ -75,10 +75,15 @@ impl Log {
             &columns.metadata,
             &columns.stream_ids,
             &columns.stream_partitions,
+            &columns.stream_events,
+            &columns.stream_ends,
             &columns.check_commands,
             &columns.check_streams,
             &columns.check_expected,
             &columns.check_events,
+            &columns.before_events,
+            &columns.before_in_stream,
+            &columns.before_in_partition,
             &columns.event_checks,
             &columns.event_ids,
             &columns.event_types,
@@ -116,10 +121,15 @@ struct Columns<'a> {
     metadata: Vec<String>,
     stream_ids: Vec<&'a str>,
     stream_partitions: Vec<i32>,
+    stream_events: Vec<i64>,
+    stream_ends: Vec<i64>,
     check_commands: Vec<i32>,
     check_streams: Vec<i32>,
     check_expected: Vec<i64>,
     check_events: Vec<i32>,
+    before_events: Vec<i64>,
+    before_in_stream: Vec<i64>,
+    before_in_partition: Vec<i64>,
     event_checks: Vec<i32>,
     event_ids: Vec<uuid::Uuid>,
     event_types: Vec<&'a str>,
@@ -130,6 +140,7 @@ impl<'a> Columns<'a> {
     fn of(log: &Log, batch: &'a [Append]) -> Result<Self, StoreError> {
         let mut columns = Self::default();
         let mut streams = HashMap::new();
+        let mut in_partition = vec![0; log.partitions() as usize];
         for append in batch {
             columns.command_ids.push(&append.command_id);
             columns.command_types.push(append.command_type);
@@ -142,17 +153,30 @@ impl<'a> Columns<'a> {
                 let stream = *streams.entry(&check.stream).or_insert_with(|| {
                     columns.stream_ids.push(check.stream.as_str());
                     columns.stream_partitions.push(log.partition_of(&check.stream));
-                    columns.stream_ids.len() as i32
+                    columns.stream_events.push(0);
+                    columns.stream_ends.push(0);
+                    columns.stream_ids.len()
                 });
-                columns.push_check(stream, check);
+                columns.push_check(stream, check, &mut in_partition);
             }
         }
         Ok(columns)
     }
 
-    fn push_check(&mut self, stream: i32, check: &'a Check) {
+    /// Adds a check on the stream with this number, counted from 1. `in_partition` has the events so far of each partition.
+    fn push_check(&mut self, stream: usize, check: &'a Check, in_partition: &mut [i64]) {
         self.check_commands.push(self.command_ids.len() as i32);
-        self.check_streams.push(stream);
+        self.check_streams.push(stream as i32);
+        let (slot, events) = (stream - 1, check.events.len() as i64);
+        let in_partition = &mut in_partition[self.stream_partitions[slot].unsigned_abs() as usize];
+        self.before_events.push(self.event_ids.len() as i64);
+        self.before_in_stream.push(self.stream_events[slot]);
+        self.before_in_partition.push(*in_partition);
+        *in_partition += events;
+        self.stream_events[slot] += events;
+        if events > 0 {
+            self.stream_ends[slot] = *in_partition;
+        }
         self.check_expected.push(match check.expected {
             ExpectedVersion::Any => -1,
             ExpectedVersion::StreamExists => -2,

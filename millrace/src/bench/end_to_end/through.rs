@@ -28,8 +28,8 @@ use crate::bench::work::{ACCOUNTS, Work};
 use crate::cli::BenchArguments;
 use crate::producing::CommandProducer;
 
-/// Sent before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(3);
+/// Sent before anything is measured: the writer has its states in memory then, and most of Kafka is compiled.
+const WARM_UP: Duration = Duration::from_secs(20);
 /// How often it is looked whether everything is done.
 const LOOK: Duration = Duration::from_millis(20);
 /// A pipeline that is not done so long after the last command is stuck.
