@@ -1,8 +1,31 @@
 //! librdkafka's settings as Millrace uses them; `kafka_properties` of the settings go over all of them.
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::{Settings, SettingsError};
+
+/// Has librdkafka look at properties that somebody set. Its own error would print the value, which may be a secret; so
+/// no client is made of properties that were not checked here.
+///
+/// # Errors
+/// When it does not know a property, or does not take its value.
+pub(crate) fn check_properties<'p>(properties: impl Iterator<Item = (&'p str, &'p str)>) -> Result<(), SettingsError> {
+    for (name, value) in properties {
+        let mut config = ClientConfig::new();
+        let checked = config.set(name, value).create_native_config();
+        checked.map_err(|error| {
+            SettingsError::Wrong(match error {
+                KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
+                    format!("kafka_properties: librdkafka has no property {name}")
+                }
+                _ => format!("kafka_properties: {name} has a value that librdkafka does not take"),
+            })
+        })?;
+    }
+    Ok(())
+}
 
 /// What every client needs to connect.
 ///
