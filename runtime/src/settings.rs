@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SettingsError;
 use crate::kafka::check_properties;
-use crate::settings_error::PREFIX;
+use crate::settings_error::{PREFIX, Source};
 
 /// Variables with our prefix that are no settings: where the settings file is, and the local stack's own.
 const NOT_SETTINGS: &[&str] = &["config", "data_dir", "cache_dir", "stack"];
@@ -114,8 +114,10 @@ impl Settings {
             sources = sources.merge(Toml::string(&text));
         }
         let environment = Env::prefixed(PREFIX).ignore(NOT_SETTINGS);
-        let extracted = sources.merge(environment).merge(Serialized::defaults(overrides)).extract();
-        let settings: Self = extracted.map_err(|error| SettingsError::of(error, file))?;
+        let sources = sources.merge(environment).merge(Serialized::defaults(overrides));
+        let settings: Self = sources.extract().map_err(|error| SettingsError::of(error, file))?;
+        let properties_from = Source::of(sources.find_metadata("kafka_properties"), file);
+        check_properties(settings.kafka_properties(), &properties_from)?;
         settings.check()?;
         Ok(settings)
     }
@@ -143,7 +145,7 @@ impl Settings {
             s if s.session_timeout_ms < 6000 => {
                 out_of_range("session_timeout_ms must be 6000 or more: Kafka's own group.min.session.timeout.ms")
             }
-            _ => check_properties(self.kafka_properties()),
+            _ => Ok(()),
         }
     }
 
@@ -180,11 +182,7 @@ impl Settings {
 }
 
 /// A value that is set; an empty one is not.
-fn set<'s>(
-    value: Option<&'s str>,
-    variable: &'static str,
-    example: &'static str,
-) -> Result<&'s str, SettingsError> {
+fn set<'s>(value: Option<&'s str>, variable: &'static str, example: &'static str) -> Result<&'s str, SettingsError> {
     value.filter(|value| !value.trim().is_empty()).ok_or(SettingsError::Missing { variable, example })
 }
 
@@ -207,7 +205,10 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_setting_is_said_without_its_value() {
         for (text, expected) in [
-            ("[kafka_properties]\n\"sasl.pasword\" = \"hunter2\"", "librdkafka has no property sasl.pasword"),
+            (
+                "[kafka_properties]\n\"sasl.pasword\" = \"hunter2\"",
+                "kafka_properties in FILE: librdkafka has no property sasl.pasword",
+            ),
             ("[kafka_properties]\n\"linger.ms\" = \"hunter2\"", "linger.ms has a value that librdkafka does not take"),
             ("kafka_properties = \"sasl.password=hunter2\"", "kafka_properties in FILE must be a table"),
             ("[kafka_properties]\n\"sasl.password\" = 5", "kafka_properties.sasl.password in FILE must be a text"),
@@ -216,6 +217,10 @@ mod tests {
             ("log_format = \"hunter2\"", "log_format in FILE must be text or json"),
             ("http_address = \"hunter2\"", "http_address in FILE must be an address such as 127.0.0.1:9464"),
             ("partitions = -1", "partitions in FILE must be a whole number, not negative"),
+            (
+                "[kafka_properties]\nsasl.password = \"hunter2\"",
+                "kafka_properties.sasl in FILE must be a text; a name with",
+            ),
             ("bogus = 1", "there is no setting bogus, which FILE has; known are log, partitions,"),
         ] {
             let refused = refusal(text);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use figment::Metadata;
 use figment::error::Kind;
 
 /// What our environment variables begin with.
@@ -48,19 +49,51 @@ impl SettingsError {
     }
 }
 
+/// Where a setting came from.
+pub(crate) enum Source<'f> {
+    Environment,
+    File(&'f Path),
+    Flag,
+}
+
+impl<'f> Source<'f> {
+    pub(crate) fn of(metadata: Option<&Metadata>, file: Option<&'f Path>) -> Self {
+        match file {
+            _ if metadata.is_some_and(|metadata| metadata.name.contains(PREFIX)) => Self::Environment,
+            Some(file) => Self::File(file),
+            None => Self::Flag,
+        }
+    }
+
+    /// A setting's name there.
+    fn name(&self, key: &str) -> String {
+        match self {
+            Self::Environment => format!("{PREFIX}{}", key.to_uppercase()),
+            Self::File(_) | Self::Flag => key.to_owned(),
+        }
+    }
+
+    /// A setting's name with its place.
+    pub(crate) fn place(&self, key: &str) -> String {
+        match self {
+            Self::File(file) => format!("{key} in {}", file.display()),
+            Self::Environment | Self::Flag => self.name(key),
+        }
+    }
+}
+
 /// One of figment's errors without what it says of the value.
 fn problem(error: &figment::Error, file: Option<&Path>) -> String {
     let key = error.path.join(".");
-    let in_environment = error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains(PREFIX));
-    let (name, place) = match file {
-        _ if in_environment => (format!("{PREFIX}{}", key.to_uppercase()), "the environment".to_owned()),
-        Some(file) => (format!("{key} in {}", file.display()), file.display().to_string()),
-        None => (key.clone(), "a flag".to_owned()),
-    };
+    let source = Source::of(error.metadata.as_ref(), file);
+    let name = source.place(&key);
     match &error.kind {
         Kind::UnknownField(unknown, known) => {
-            let unknown = if in_environment { format!("{PREFIX}{}", unknown.to_uppercase()) } else { unknown.clone() };
-            format!("there is no setting {unknown}, which {place} has; known are {}", known.join(", "))
+            let place = match source {
+                Source::File(file) => format!(", which {} has", file.display()),
+                Source::Environment | Source::Flag => String::new(),
+            };
+            format!("there is no setting {}{place}; known are {}", source.name(unknown), known.join(", "))
         }
         Kind::UnknownVariant(_, known) => format!("{name} must be {}", known.join(" or ")),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
@@ -74,6 +107,7 @@ fn problem(error: &figment::Error, file: Option<&Path>) -> String {
 fn kind_of_value(key: &str, expected: &str) -> String {
     match expected {
         _ if key == "http_address" => "an address such as 127.0.0.1:9464",
+        "a string" if key.starts_with("kafka_properties.") => "a text; a name with dots in it stands in quotes",
         "a map" => "a table of names and values",
         "a string" => "a text",
         "i32" | "i64" => "a whole number",

@@ -4,6 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
+use crate::settings_error::Source;
 use crate::{Settings, SettingsError};
 
 /// Has librdkafka look at properties that somebody set. Its own error would print the value, which may be a secret; so
@@ -11,16 +12,20 @@ use crate::{Settings, SettingsError};
 ///
 /// # Errors
 /// When it does not know a property, or does not take its value.
-pub(crate) fn check_properties<'p>(properties: impl Iterator<Item = (&'p str, &'p str)>) -> Result<(), SettingsError> {
+pub(crate) fn check_properties<'p>(
+    properties: impl Iterator<Item = (&'p str, &'p str)>,
+    source: &Source<'_>,
+) -> Result<(), SettingsError> {
     for (name, value) in properties {
         let mut config = ClientConfig::new();
         let checked = config.set(name, value).create_native_config();
         checked.map_err(|error| {
+            let place = source.place("kafka_properties");
             SettingsError::Wrong(match error {
                 KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
-                    format!("kafka_properties: librdkafka has no property {name}")
+                    format!("{place}: librdkafka has no property {name}")
                 }
-                _ => format!("kafka_properties: {name} has a value that librdkafka does not take"),
+                _ => format!("{place}: {name} has a value that librdkafka does not take"),
             })
         })?;
     }
