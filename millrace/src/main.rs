@@ -3,6 +3,7 @@
 mod audit;
 mod bank;
 mod cli;
+mod command_id;
 mod dead_letters;
 mod demo;
 mod exit;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use deadpool_postgres::PoolError;
+use millrace_runtime::postgres::shown_address;
 use millrace_runtime::{Health, Overrides, Settings, Shutdown, init_telemetry, on_signal, serve};
 use millrace_writer::Ledger;
 
@@ -11,14 +13,16 @@ use crate::exit::Usage;
 /// `millrace writer`
 pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
-    millrace_writer::run::<Ledger>(&settings, health, shutdown).await?;
+    millrace_writer::run::<Ledger>(&settings, health, shutdown)
+        .await
+        .map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `millrace relay`
 pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
-    millrace_relay::run(&settings, health, shutdown).await?;
+    millrace_relay::run(&settings, health, shutdown).await.map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -29,8 +33,20 @@ pub async fn projector(
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
-    millrace_projectors::run(name, &settings, health, shutdown).await?;
+    millrace_projectors::run(name, &settings, health, shutdown)
+        .await
+        .map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The error that ended a service, with Postgres's address where Postgres gave no connection.
+fn with_place(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    match settings.postgres_url() {
+        Ok(url) if error.chain().any(|cause| cause.is::<PoolError>()) => {
+            error.context(format!("Postgres at {}", shown_address(url)))
+        }
+        _ => error,
+    }
 }
 
 async fn begin(
