@@ -21,7 +21,7 @@ use crate::bank::commands::Commands;
 use crate::cli::{DemoArguments, SettingsArguments};
 use crate::exit::NO;
 use crate::output::Output;
-use crate::stack::{at, prepare, start_services, until_one_ends};
+use crate::stack::{at, check_service_ports, prepare, start_services, until_one_ends};
 use comparison::Comparison;
 use report::Report;
 
@@ -37,6 +37,7 @@ pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output
         options: folder::fresh(&arguments.folders).await?,
         http_port: arguments.folders.ports.http_port.or(Some(0)),
     };
+    check_service_ports(&plan.options.data_dir, plan.http_port)?;
     let interrupted = on_signal()?;
     let shown = tokio::select! {
         shown = show(&plan) => shown,

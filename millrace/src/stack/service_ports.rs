@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use millrace_compose::{SERVICES_FILE, Stack};
@@ -21,15 +21,37 @@ pub type ServicePorts = BTreeMap<String, u16>;
 /// # Errors
 /// When another range is asked for than running services have, or the file can't be read or written.
 pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
+    let ports = choose(Some(stack), names, asked)?;
     let path = file(stack);
-    let known: Option<ServicePorts> = match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display()))?),
-        Err(_) => None,
-    };
-    let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
-    let ports = match (asked, known) {
-        (None, Some(known)) => return Ok(known),
-        (Some(0), Some(known)) if running => return Ok(known),
+    std::fs::write(&path, serde_json::to_vec(&ports)?)
+        .with_context(|| format!("{} can't be written", path.display()))?;
+    Ok(ports)
+}
+
+/// Checks, before anything is started, that the services in the stack's folder can have their ports. Those that are to
+/// be any free ones are looked for later.
+///
+/// # Errors
+/// As [`service_ports`]; and when somebody else has a port.
+pub fn check_ports(data_dir: &Path, names: &[&str], asked: Option<u16>) -> anyhow::Result<()> {
+    if asked == Some(0) {
+        return Ok(());
+    }
+    // a folder without a stack has none yet; what is wrong with a damaged one is for `Stack::up` to say
+    let stack = Stack::open(data_dir).ok();
+    let running = stack.as_ref().map(Stack::running).unwrap_or_default();
+    let ports = choose(stack.as_ref(), names, asked)?;
+    let mut missing = ports.iter().filter(|(name, _)| !running.iter().any(|process| process.name == **name));
+    missing.try_for_each(|(name, port)| check_free(name, *port))
+}
+
+fn choose(stack: Option<&Stack>, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
+    let known = stack.map(known).transpose()?.flatten();
+    let running = stack.map(Stack::running).unwrap_or_default();
+    let running = running.iter().any(|process| names.contains(&process.name.as_str()));
+    Ok(match (asked, known) {
+        (None, Some(known)) => known,
+        (Some(0), Some(known)) if running => known,
         (None, None) => in_a_row(names, FIRST)?,
         (Some(0), _) => any_free(names)?,
         (Some(first), Some(known)) => {
@@ -41,10 +63,16 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
             ports
         }
         (Some(first), None) => in_a_row(names, first)?,
-    };
-    std::fs::write(&path, serde_json::to_vec(&ports)?)
-        .with_context(|| format!("{} can't be written", path.display()))?;
-    Ok(ports)
+    })
+}
+
+/// The ports that the stack's services had last.
+fn known(stack: &Stack) -> anyhow::Result<Option<ServicePorts>> {
+    let path = file(stack);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display())),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Checks that nobody else has the port.
@@ -75,4 +103,22 @@ fn any_free(names: &[&str]) -> anyhow::Result<ServicePorts> {
     let listeners = names.iter().map(|name| Ok((*name, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?)));
     let listeners: Vec<_> = listeners.collect::<std::io::Result<_>>()?;
     listeners.iter().map(|(name, listener)| Ok(((*name).to_owned(), listener.local_addr()?.port()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_that_services_can_not_have_are_found_before_there_is_a_stack() {
+        let nowhere = std::env::temp_dir().join("millrace-no-such-stack");
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refused = check_ports(&nowhere, &["writer"], Some(port)).unwrap_err();
+        assert!(refused.is::<Usage>() && refused.to_string().contains(&port.to_string()), "{refused}");
+        let refused = check_ports(&nowhere, &["writer", "relay"], Some(u16::MAX)).unwrap_err();
+        assert!(refused.to_string().contains("there are not 2 ports in a row"), "{refused}");
+        assert!(check_ports(&nowhere, &["writer", "relay"], Some(0)).is_ok());
+        assert!(!nowhere.exists());
+    }
 }
