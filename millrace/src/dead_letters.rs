@@ -3,11 +3,13 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{Delivered, Fields, PartitionReader, client_config};
 use millrace_schemas::headers::{
-    CE_ID, DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_OFFSET, DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TOPIC,
+    CE_ID, CE_TYPE, DLT_EXCEPTION_FQCN, DLT_EXCEPTION_MESSAGE, DLT_ORIGINAL_OFFSET, DLT_ORIGINAL_PARTITION,
+    DLT_ORIGINAL_TOPIC,
 };
 use millrace_schemas::{LogName, Outcome, OutcomeKind};
 use rdkafka::message::BorrowedMessage;
@@ -15,14 +17,16 @@ use rdkafka::{ClientConfig, Message};
 use serde::Serialize;
 
 use crate::cli::DeadLettersAction;
-use crate::kafka_state::partitions;
-use crate::output::Output;
+use crate::kafka_state::{partitions, unread};
+use crate::output::{Output, escaped};
 
 /// A dead letter, without its value.
 #[derive(Debug, Serialize)]
 pub struct DeadLetter {
     /// The command id, if it had one.
     pub command_id: Option<String>,
+    /// The record's name that was sent with it, if one was.
+    pub command_type: Option<String>,
     /// Stable code of why it could not be read.
     pub code: String,
     /// Why, as a sentence.
@@ -35,8 +39,8 @@ pub struct DeadLetter {
     pub original_offset: i64,
     /// Size of its value, in bytes.
     pub bytes: usize,
-    /// When it was put aside, milliseconds since 1970.
-    pub refused_at_ms: i64,
+    /// When it was put aside.
+    pub refused_at: Timestamp,
 }
 
 /// The command.
@@ -59,13 +63,16 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Vec<DeadLetter>> {
 
 fn read_topic(config: &ClientConfig, topic: &str) -> anyhow::Result<Vec<DeadLetter>> {
     let mut letters = Vec::new();
-    for partition in 0..partitions(&config.create()?, topic)? {
-        let mut reader = PartitionReader::open(config, topic, partition, None)?;
-        while let Some(letter) = reader.next(|message| DeadLetter::from(message))? {
+    for partition in 0..partitions(config, topic)?.1 {
+        let mut reader =
+            PartitionReader::open(config, topic, partition, None).with_context(|| unread(config, topic))?;
+        while let Some(letter) =
+            reader.next(|message| DeadLetter::from(message)).with_context(|| unread(config, topic))?
+        {
             letters.push(letter);
         }
     }
-    letters.sort_by_key(|letter| letter.refused_at_ms);
+    letters.sort_by_key(|letter| letter.refused_at);
     Ok(letters)
 }
 
@@ -87,13 +94,18 @@ impl From<&BorrowedMessage<'_>> for DeadLetter {
         let offset = header(DLT_ORIGINAL_OFFSET).and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         Self {
             command_id: text(CE_ID),
+            command_type: text(CE_TYPE),
             code: text(DLT_EXCEPTION_FQCN).unwrap_or_default(),
             reason: text(DLT_EXCEPTION_MESSAGE).unwrap_or_default(),
             original_topic: text(DLT_ORIGINAL_TOPIC).unwrap_or_default(),
             original_partition: partition.unwrap_or(-1),
             original_offset: offset.unwrap_or(-1),
             bytes: message.payload_len(),
-            refused_at_ms: message.timestamp().to_millis().unwrap_or_default(),
+            refused_at: message
+                .timestamp()
+                .to_millis()
+                .and_then(|at| Timestamp::from_millisecond(at).ok())
+                .unwrap_or_default(),
         }
     }
 }
@@ -102,13 +114,13 @@ impl From<DeadLetter> for Outcome {
     fn from(letter: DeadLetter) -> Self {
         Self {
             command_id: letter.command_id.unwrap_or_default(),
-            command_type: String::new(),
+            command_type: letter.command_type.unwrap_or_default(),
             outcome: OutcomeKind::DeadLettered,
             code: Some(letter.code),
             message: Some(letter.reason),
             token: None,
             streams: Vec::new(),
-            recorded_at: letter.refused_at_ms.saturating_mul(1000),
+            recorded_at: letter.refused_at.as_microsecond(),
         }
     }
 }
@@ -118,10 +130,36 @@ fn text(letters: &[DeadLetter]) -> String {
         return "no dead letters".to_owned();
     }
     letters.iter().fold(String::new(), |mut text, letter| {
-        let at = Timestamp::from_millisecond(letter.refused_at_ms).unwrap_or_default();
-        let id = letter.command_id.as_deref().unwrap_or("(no id)");
-        let (topic, partition, offset) = (&letter.original_topic, letter.original_partition, letter.original_offset);
-        let _ = writeln!(text, "{at}  {topic}/{partition} offset {offset}  {id}  {}: {}", letter.code, letter.reason);
+        let id = letter.command_id.as_deref().filter(|id| !id.is_empty()).map_or_else(|| "(no id)".to_owned(), escaped);
+        let [topic, code, reason] = [&letter.original_topic, &letter.code, &letter.reason].map(|text| escaped(text));
+        let (at, partition, offset) = (letter.refused_at, letter.original_partition, letter.original_offset);
+        let _ = writeln!(text, "{at}  {topic}/{partition} offset {offset}  {id}  {code}: {reason}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_shown_without_its_control_characters_and_without_an_id_that_is_empty() {
+        let letter = |id: Option<&str>| DeadLetter {
+            command_id: id.map(str::to_owned),
+            command_type: None,
+            code: "no_json".into(),
+            reason: "not JSON: \u{1b}[2J".into(),
+            original_topic: "ledger.commands".into(),
+            original_partition: 3,
+            original_offset: 7,
+            bytes: 0,
+            refused_at: Timestamp::UNIX_EPOCH,
+        };
+        let place = "1970-01-01T00:00:00Z  ledger.commands/3 offset 7";
+        let lines = format!(
+            "{place}  (no id)  no_json: not JSON: \\u{{1b}}[2J\n{place}  a\\nb  no_json: not JSON: \\u{{1b}}[2J\n"
+        );
+        assert_eq!(text(&[letter(Some("")), letter(Some("a\nb"))]), lines);
+        assert_eq!(serde_json::to_value(letter(None)).unwrap()["refused_at"], "1970-01-01T00:00:00Z");
+    }
 }

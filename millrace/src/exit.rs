@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use millrace_compose::StackError;
 use millrace_projectors::ProjectorError;
 use millrace_runtime::SettingsError;
 use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
-use millrace_schemas::{ParseLogNameError, ParseStreamIdError};
+use millrace_schemas::{ParseLogNameError, ParseStreamIdError, RegistryError};
 use millrace_store::StoreError;
 
 /// The answer is no: refused, not found, does not agree.
@@ -33,6 +34,11 @@ fn is_usage(cause: &(dyn Error + 'static)) -> bool {
         || matches!(cause.downcast_ref(), Some(ProjectorError::Unknown { .. }))
         || matches!(cause.downcast_ref(), Some(StoreError::Partitions { .. }))
         || matches!(cause.downcast_ref(), Some(TopicError::Partitions { .. }))
+        || matches!(cause.downcast_ref(), Some(RegistryError::NoAddress))
+        || matches!(
+            cause.downcast_ref(),
+            Some(StackError::PortTaken { .. } | StackError::PortTwice { .. } | StackError::PortsDiffer { .. })
+        )
 }
 
 /// The error and its causes in one line; a cause that the error says already is left out.
@@ -65,8 +71,15 @@ mod tests {
         let bad_log = "No Log".parse::<millrace_schemas::LogName>().unwrap_err();
         let bad_stream = "account".parse::<millrace_schemas::StreamId>().unwrap_err();
         let bad_projector = ProjectorError::Unknown { name: "x".into(), known: String::new() };
-        for error in [bad_log.into(), bad_stream.into(), bad_projector.into(), PostgresUrlError::Malformed.into()] {
-            let error: anyhow::Error = error;
+        let errors: [anyhow::Error; 6] = [
+            bad_log.into(),
+            bad_stream.into(),
+            bad_projector.into(),
+            PostgresUrlError::Malformed.into(),
+            RegistryError::NoAddress.into(),
+            StackError::PortTwice { port: 45000 }.into(),
+        ];
+        for error in errors {
             assert!(error.context("while starting").chain().any(is_usage));
         }
         let failed = anyhow::Error::from(std::io::Error::other("no answer"));

@@ -10,14 +10,34 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The number of a topic's partitions, as Kafka has it. Blocks.
+/// Kafka's bootstrap servers, for an error that names them.
+pub fn bootstrap(config: &ClientConfig) -> &str {
+    config.get("bootstrap.servers").unwrap_or_default()
+}
+
+/// That a topic can't be read: what, and where.
+pub fn unread(config: &ClientConfig, topic: &str) -> String {
+    format!("{topic} can't be read from Kafka at {}", bootstrap(config))
+}
+
+/// The number of a topic's partitions, as Kafka has it, and the consumer that asked. Blocks.
 ///
 /// # Errors
 /// When Kafka does not answer or has no such topic.
-pub fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).context("Kafka does not answer")?;
+pub fn partitions(config: &ClientConfig, topic: &str) -> anyhow::Result<(BaseConsumer, i32)> {
+    let consumer: BaseConsumer = config.create()?;
+    let partitions = partitions_by(&consumer, topic).with_context(|| format!("Kafka at {}", bootstrap(config)))?;
+    Ok((consumer, partitions))
+}
+
+/// The number of a topic's partitions, asked by a consumer that is there. Blocks.
+///
+/// # Errors
+/// As [`partitions`].
+pub fn partitions_by(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<i32> {
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).context("it does not answer")?;
     match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
-        0 => bail!("Kafka has no topic {topic}: run `millrace migrate`"),
+        0 => bail!("there is no topic {topic}: run `millrace migrate`"),
         partitions => Ok(i32::try_from(partitions)?),
     }
 }
@@ -35,10 +55,9 @@ impl TopicEnds {
     /// # Errors
     /// When Kafka does not answer or has no such topic, or librdkafka refuses a setting.
     pub async fn of(config: &ClientConfig, topic: String) -> anyhow::Result<Self> {
-        let consumer = Arc::new(config.create::<BaseConsumer>()?);
-        let asked = (consumer.clone(), topic.clone());
-        let partitions = tokio::task::spawn_blocking(move || partitions(&asked.0, &asked.1)).await??;
-        Ok(Self { consumer, topic, partitions })
+        let asked = (config.clone(), topic.clone());
+        let (consumer, partitions) = tokio::task::spawn_blocking(move || partitions(&asked.0, &asked.1)).await??;
+        Ok(Self { consumer: Arc::new(consumer), topic, partitions })
     }
 
     /// The next offset of each partition.

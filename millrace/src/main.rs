@@ -4,6 +4,7 @@ mod audit;
 mod bank;
 mod bench;
 mod cli;
+mod command_id;
 mod dead_letters;
 mod demo;
 mod exit;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use millrace_runtime::kafka::{TopicSpec, client_config, create_topics};
+use millrace_runtime::postgres::NoConnection;
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::LogName;
 use serde::Serialize;
@@ -33,14 +34,16 @@ pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode
 /// When a server refuses or does not answer.
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let log: LogName = settings.log.parse()?;
-    let config = postgres::config(settings.postgres_url()?)?;
-    let (mut client, connection) = config.connect(NoTls).await.context("Postgres does not answer")?;
+    let url = settings.postgres_url()?;
+    let connected = postgres::config(url)?.connect(NoTls).await;
+    let (mut client, connection) = connected.map_err(|error| NoConnection::new(url, &error))?;
     let connection = tokio::spawn(connection);
     millrace_store::migrate(&mut client, &log, settings.partitions).await?;
     millrace_projectors::migrate(&mut client).await?;
     drop(client);
     connection.await?.context("the connection to Postgres broke")?;
-    create_topics(&client_config(settings)?, &topics(settings, &log)).await?;
+    let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
+    create_topics(&client_config(settings)?, &topics(settings, &log)).await.with_context(place)?;
     Ok(())
 }
 

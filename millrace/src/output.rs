@@ -33,11 +33,27 @@ impl Output {
     }
 }
 
+/// Text from outside as it may be shown: a control character could make the terminal show something else.
+pub fn escaped(text: &str) -> String {
+    let character = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(character).collect()
+}
+
 /// False when whoever read us has read enough.
 fn write_line(printed: &str) -> anyhow::Result<bool> {
     match writeln!(std::io::stdout(), "{printed}") {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(escaped("\u{1b}[2Ja\nb\u{9b}é"), "\\u{1b}[2Ja\\nb\\u{9b}é");
     }
 }

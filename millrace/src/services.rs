@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use deadpool_postgres::PoolError;
+use millrace_runtime::postgres::shown_address;
 use millrace_runtime::{Health, Overrides, Settings, Shutdown, declare_service, init_telemetry, on_signal, serve};
 use millrace_writer::Ledger;
 
@@ -21,7 +23,9 @@ const PROJECTOR: &[&str] =
 pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
     declare_service("writer", WRITER);
-    millrace_writer::run::<Ledger>(&settings, health, shutdown).await?;
+    millrace_writer::run::<Ledger>(&settings, health, shutdown)
+        .await
+        .map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -29,7 +33,7 @@ pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -
 pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
     declare_service("relay", RELAY);
-    millrace_relay::run(&settings, health, shutdown).await?;
+    millrace_relay::run(&settings, health, shutdown).await.map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -41,7 +45,9 @@ pub async fn projector(
 ) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments).await?;
     declare_service(name, PROJECTOR);
-    millrace_projectors::run(name, &settings, health, shutdown).await?;
+    millrace_projectors::run(name, &settings, health, shutdown)
+        .await
+        .map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,6 +57,16 @@ pub async fn monitor(settings: &SettingsArguments, arguments: MonitorArguments) 
     declare_service("monitor", &[]);
     monitor::run(&settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The error that ended a service, with Postgres's address where Postgres gave no connection.
+fn with_place(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    match settings.postgres_url() {
+        Ok(url) if error.chain().any(|cause| cause.is::<PoolError>()) => {
+            error.context(format!("Postgres at {}", shown_address(url)))
+        }
+        _ => error,
+    }
 }
 
 async fn begin(

@@ -3,15 +3,14 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use millrace_runtime::{Settings, postgres};
-use millrace_schemas::StreamId;
-use millrace_store::load;
+use millrace_schemas::{LogName, StreamId};
+use millrace_store::{Log, load};
 use serde::Serialize;
 
 use crate::cli::StreamAction;
 use crate::exit::NO;
-use crate::output::Output;
+use crate::output::{Output, escaped};
 
 #[derive(Serialize)]
 struct Shown {
@@ -30,8 +29,10 @@ struct ShownEvent {
 pub async fn run(settings: &Settings, action: StreamAction, output: Output) -> anyhow::Result<ExitCode> {
     let StreamAction::Show { id, version } = action;
     let stream_id: StreamId = id.parse()?;
-    let pool = postgres::pool(settings.postgres_url()?, &settings.log, 1)?;
-    let client = pool.get().await.context("Postgres does not answer")?;
+    let name: LogName = settings.log.parse()?;
+    let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
+    let client = postgres::connect(&pool, settings.postgres_url()?).await?;
+    Log::open(&client, name).await?;
     let mut events = Vec::new();
     load(&client, &[(stream_id.clone(), 0)], |event| {
         if version.is_none_or(|last| event.version <= last) {
@@ -51,7 +52,8 @@ pub async fn run(settings: &Settings, action: StreamAction, output: Output) -> a
 
 fn text(shown: &Shown) -> String {
     shown.events.iter().fold(String::new(), |mut text, event| {
-        let _ = writeln!(text, "{:>6}  {:<16} {}", event.version, event.r#type, event.data);
+        let (kind, data) = (escaped(&event.r#type), escaped(&event.data.to_string()));
+        let _ = writeln!(text, "{:>6}  {kind:<16} {data}", event.version);
         text
     })
 }

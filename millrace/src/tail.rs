@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cli::TailArguments;
 use crate::kafka_state::TopicEnds;
-use crate::output::Output;
+use crate::output::{Output, escaped};
 
 /// An event of the topic. What can't be read of it is absent.
 #[derive(Serialize)]
@@ -102,10 +102,10 @@ impl TopicEvent {
 
 fn text(event: &TopicEvent) -> String {
     let number = |number: Option<i64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
-    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+    let or_unknown = |text: &Option<String>| text.as_deref().map_or_else(|| "?".to_owned(), escaped);
     let (partition, position, version) = (event.partition, number(event.position), number(event.version));
     let (time, stream) = (or_unknown(&event.recorded_at), or_unknown(&event.stream_id));
     let data = event.data.as_ref().map(ToString::to_string);
-    let data = data.or_else(|| event.problem.clone()).unwrap_or_default();
+    let data = escaped(&data.or_else(|| event.problem.clone()).unwrap_or_default());
     format!("{partition}@{position}  {time}  {stream} version {version}  {}  {data}", event.r#type.unwrap_or("?"))
 }

@@ -7,12 +7,14 @@ pub mod postgres;
 mod retry;
 mod service;
 mod settings;
+mod settings_error;
 mod shutdown;
 mod telemetry;
 
 pub use metrics::{declare_service, show};
 pub use retry::{Stopped, retry};
 pub use service::{Health, Trouble, serve};
-pub use settings::{Overrides, Settings, SettingsError};
+pub use settings::{Overrides, Settings};
+pub use settings_error::SettingsError;
 pub use shutdown::{Shutdown, on_signal};
 pub use telemetry::init_telemetry;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
 use crate::metrics;
@@ -27,18 +28,66 @@ pub enum PostgresUrlError {
     Pool(#[from] deadpool_postgres::BuildError),
 }
 
+/// Postgres gave no connection.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection to Postgres at {address}: {reason}")]
+pub struct NoConnection {
+    address: String,
+    reason: String,
+}
+
 /// Connection settings from an address.
 ///
 /// # Errors
 /// When it is none.
 pub fn config(url: &str) -> Result<Config, PostgresUrlError> {
     let mut config: Config = url.parse().map_err(|_| PostgresUrlError::Malformed)?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(PostgresUrlError::Malformed);
+    }
     config
         .application_name("millrace")
         .connect_timeout(WAIT)
         .keepalives_idle(Duration::from_secs(30))
         .tcp_user_timeout(UNANSWERED);
     Ok(config)
+}
+
+/// Where Postgres is, without user or password: to be shown.
+pub fn shown_address(url: &str) -> String {
+    let Ok(config) = config(url) else { return "an address that is none".to_owned() };
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let hosts: Vec<String> = if config.get_hosts().is_empty() {
+        config.get_hostaddrs().iter().map(ToString::to_string).collect()
+    } else {
+        hosts.collect()
+    };
+    let ports = config.get_ports();
+    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+    let places = hosts.iter().enumerate().map(|(index, host)| format!("{host}:{}", port(index)));
+    format!("{}/{}", places.collect::<Vec<_>>().join(","), config.get_dbname().unwrap_or_default())
+}
+
+/// A connection of the pool, for a command that does not try again.
+///
+/// # Errors
+/// When Postgres does not answer, or refuses; says where it was looked for.
+pub async fn connect(pool: &Pool, url: &str) -> Result<Object, NoConnection> {
+    pool.get().await.map_err(|error| NoConnection::new(url, &error))
+}
+
+impl NoConnection {
+    /// Why there is no connection, from the error that came of trying.
+    pub fn new(url: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut last = error;
+        while let Some(source) = last.source() {
+            last = source;
+        }
+        Self { address: shown_address(url), reason: last.to_string() }
+    }
 }
 
 /// A pool of at most `size` connections whose search path begins with `schema`. Commits on them are durable: where the
@@ -68,4 +117,27 @@ pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlErr
         .build()?;
     metrics::watch_pool(&pool);
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("postgresql://me:hunter2@db.example:6000/bank", "db.example:6000/bank"),
+            ("postgresql://me:hunter2@a,b/bank", "a:5432,b:5432/bank"),
+            ("host=/run/postgres user=me password=hunter2", "/run/postgres:5432/"),
+        ] {
+            assert_eq!(shown_address(url), shown);
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_host_is_none() {
+        for url in ["", "user=me", "hunter2"] {
+            assert!(matches!(config(url), Err(PostgresUrlError::Malformed)), "{url}");
+        }
+    }
 }

@@ -6,8 +6,13 @@ use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Dict;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+use crate::SettingsError;
+use crate::kafka::check_properties;
+use crate::settings_error::{PREFIX, Source};
 
 /// Variables with our prefix that are no settings: where the settings file is, and the local stack's own.
 const NOT_SETTINGS: &[&str] = &["config", "data_dir", "cache_dir", "stack"];
@@ -99,28 +104,6 @@ const DEFAULTS: Defaults = Defaults {
     log_format: LogFormat::Text,
 };
 
-/// Settings that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A source can't be read, or has a wrong or unknown key.
-    #[error("settings: {0}")]
-    Unreadable(#[from] Box<figment::Error>),
-    /// The settings file is not there.
-    #[error("settings: there is no file {0}")]
-    NoFile(String),
-    /// Something necessary is not set.
-    #[error("{variable} is not set ({example}); with the local stack, run: eval \"$(millrace env)\"")]
-    Missing {
-        /// The environment variable.
-        variable: &'static str,
-        /// What it could look like.
-        example: &'static str,
-    },
-    /// A value is out of its range.
-    #[error("settings: {0}")]
-    OutOfRange(String),
-}
-
 impl Settings {
     /// Reads the settings.
     ///
@@ -129,14 +112,16 @@ impl Settings {
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, SettingsError> {
         let mut sources = Figment::from(Serialized::defaults(DEFAULTS));
         if let Some(path) = file {
-            if !path.is_file() {
-                return Err(SettingsError::NoFile(path.display().to_string()));
-            }
-            sources = sources.merge(Toml::file_exact(path));
+            let text = std::fs::read_to_string(path).map_err(|error| SettingsError::unreadable(path, &error))?;
+            let parsed = Toml::from_str::<Dict>(&text);
+            parsed.map_err(|error| SettingsError::no_toml(path, &text, error.span(), error.message()))?;
+            sources = sources.merge(Toml::string(&text));
         }
-        let environment = Env::prefixed("MILLRACE_").ignore(NOT_SETTINGS);
-        let settings: Self =
-            sources.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(Box::new)?;
+        let environment = Env::prefixed(PREFIX).ignore(NOT_SETTINGS);
+        let sources = sources.merge(environment).merge(Serialized::defaults(overrides));
+        let settings: Self = sources.extract().map_err(|error| SettingsError::of(error, file))?;
+        let properties_from = Source::of(sources.find_metadata("kafka_properties"), file);
+        check_properties(settings.kafka_properties(), &properties_from)?;
         settings.check()?;
         Ok(settings)
     }
@@ -176,10 +161,8 @@ impl Settings {
     /// # Errors
     /// When it is not set.
     pub fn postgres_url(&self) -> Result<&str, SettingsError> {
-        self.postgres_url.as_ref().map(ExposeSecret::expose_secret).ok_or(SettingsError::Missing {
-            variable: "MILLRACE_POSTGRES_URL",
-            example: "postgresql://user:password@host:5432/database",
-        })
+        let url = self.postgres_url.as_ref().map(ExposeSecret::expose_secret);
+        set(url, "MILLRACE_POSTGRES_URL", "postgresql://user:password@host:5432/database")
     }
 
     /// Kafka's bootstrap servers.
@@ -187,9 +170,7 @@ impl Settings {
     /// # Errors
     /// When they are not set.
     pub fn kafka_bootstrap(&self) -> Result<&str, SettingsError> {
-        self.kafka_bootstrap
-            .as_deref()
-            .ok_or(SettingsError::Missing { variable: "MILLRACE_KAFKA_BOOTSTRAP", example: "host:9092" })
+        set(self.kafka_bootstrap.as_deref(), "MILLRACE_KAFKA_BOOTSTRAP", "host:9092")
     }
 
     /// librdkafka's own settings, secrets among them.
@@ -202,15 +183,69 @@ impl Settings {
     /// # Errors
     /// When it is not set.
     pub fn registry_url(&self) -> Result<&str, SettingsError> {
-        self.registry_url
-            .as_ref()
-            .map(ExposeSecret::expose_secret)
-            .ok_or(SettingsError::Missing { variable: "MILLRACE_REGISTRY_URL", example: "http://host:8081" })
+        let url = self.registry_url.as_ref().map(ExposeSecret::expose_secret);
+        set(url, "MILLRACE_REGISTRY_URL", "http://host:8081")
     }
 }
 
-impl From<figment::Error> for SettingsError {
-    fn from(error: figment::Error) -> Self {
-        Self::Unreadable(Box::new(error))
+/// A value that is set; an empty one is not.
+fn set<'s>(value: Option<&'s str>, variable: &'static str, example: &'static str) -> Result<&'s str, SettingsError> {
+    value.filter(|value| !value.trim().is_empty()).ok_or(SettingsError::Missing { variable, example })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a settings file.
+    fn refusal(text: &str) -> String {
+        let name = format!("millrace-settings-{}-{:?}.toml", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let refused = Settings::load(Some(&path), &Overrides::default()).unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        // neither way of printing may show a secret
+        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+        refused.to_string().replace(&path.display().to_string(), "FILE")
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_setting_is_said_without_its_value() {
+        for (text, expected) in [
+            (
+                "[kafka_properties]\n\"sasl.pasword\" = \"hunter2\"",
+                "kafka_properties in FILE: librdkafka has no property sasl.pasword",
+            ),
+            ("[kafka_properties]\n\"linger.ms\" = \"hunter2\"", "linger.ms has a value that librdkafka does not take"),
+            ("kafka_properties = \"sasl.password=hunter2\"", "kafka_properties in FILE must be a table"),
+            ("[kafka_properties]\n\"sasl.password\" = 5", "kafka_properties.sasl.password in FILE must be a text"),
+            ("log = \"x\"\npostgres_url = \"hunter2", "FILE is not TOML (line 2"),
+            ("postgres_url = [\"hunter2\"]", "postgres_url in FILE must be a text"),
+            ("log_format = \"hunter2\"", "log_format in FILE must be text or json"),
+            ("http_address = \"hunter2\"", "http_address in FILE must be an address such as 127.0.0.1:9464"),
+            ("partitions = -1", "partitions in FILE must be a whole number, not negative"),
+            (
+                "[kafka_properties]\nsasl.password = \"hunter2\"",
+                "kafka_properties.sasl in FILE must be a text; a name with",
+            ),
+            ("bogus = 1", "there is no setting bogus, which FILE has; known are log, partitions,"),
+        ] {
+            let refused = refusal(text);
+            assert!(refused.contains(expected), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_as_it_was_given() {
+        let refused = Settings::load(Some(Path::new("../no-such.toml")), &Overrides::default()).unwrap_err();
+        assert!(refused.to_string().starts_with("settings: ../no-such.toml can't be read"), "{refused}");
+    }
+
+    #[test]
+    fn an_empty_address_is_one_that_is_not_set() {
+        let settings = Settings::load(None, &Overrides::default()).unwrap().with_servers("", "", " ");
+        assert!(settings.postgres_url().is_err() && settings.kafka_bootstrap().is_err());
+        assert!(settings.registry_url().is_err());
     }
 }

@@ -28,7 +28,13 @@ impl Mismatch {
         let found = match found {
             Json::Null => "null",
             Json::Bool(_) => "a boolean",
-            Json::Number(_) => "another number",
+            Json::Number(number) if number.is_i64() => "an integer",
+            Json::Number(number) if number.is_u64() => "an integer that is too large",
+            Json::Number(number) => match number.as_f64() {
+                Some(x) if x.fract() != 0.0 => "a fraction",
+                Some(x) if x.abs() < 9.3e18 => "a number written with a point or an exponent",
+                _ => "a number that is too large",
+            },
             Json::String(_) => "a text",
             Json::Array(_) => "an array",
             Json::Object(_) => "an object",
@@ -278,8 +284,17 @@ mod tests {
             |entries: Json| json!({"entry_set_id": "s", "reporting_at": 0, "description": "", "entries": entries});
         assert_eq!(
             mismatch("PostEntrySet", set(json!([{"account_id": "a", "amount_minor": 1.5}]))),
-            "entries[0].amount_minor: expected a whole number of 64 bits, found another number"
+            "entries[0].amount_minor: expected a whole number of 64 bits, found a fraction"
         );
+        for (amount, found) in [
+            (json!(u64::MAX), "an integer that is too large"),
+            (json!(1e30), "a number that is too large"),
+            (json!(5.0), "a number written with a point or an exponent"),
+        ] {
+            let mismatch = mismatch("PostEntrySet", set(json!([{"account_id": "a", "amount_minor": amount}])));
+            assert!(mismatch.ends_with(&format!("found {found}")), "{mismatch}");
+        }
+        assert_eq!(mismatch("CloseAccount", json!({"account_id": 5})), "account_id: expected a text, found an integer");
         assert_eq!(
             mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft": 5})),
             "value: OpenAccount has no field \"overdraft\""

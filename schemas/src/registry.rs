@@ -37,6 +37,9 @@ pub struct Registry {
 /// What went wrong with the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// Its address is none. It is not shown: it may hold a password.
+    #[error("the schema registry's address (registry_url, MILLRACE_REGISTRY_URL) is not one like http://host:8081")]
+    NoAddress,
     /// It did not answer, or not as a registry does: try again.
     #[error("the schema registry at {url} did not answer as it should: {reason}")]
     Unavailable {
@@ -92,13 +95,18 @@ impl Registry {
     /// A client of the registry whose Confluent API begins at `url`, such as `http://localhost:8081`.
     ///
     /// # Errors
-    /// When the TLS set-up of this machine can't be read.
+    /// When that is no address, or the TLS set-up of this machine can't be read.
     pub fn new(url: &str) -> Result<Self, RegistryError> {
+        let parsed = reqwest::Url::parse(url).map_err(|_| RegistryError::NoAddress)?;
+        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
+            return Err(RegistryError::NoAddress);
+        }
         let base = url.trim_end_matches('/').to_owned();
-        let unusable = |reason: String| RegistryError::Unavailable { url: base.clone(), reason };
-        let settings =
-            SrSettings::new_builder(base.clone()).set_timeout(TIMEOUT).build().map_err(|e| unusable(e.to_string()))?;
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| unusable(e.to_string()))?;
+        let unusable = |reason: String| RegistryError::Unavailable { url: without_credentials(&base), reason };
+        let settings = SrSettings::new_builder(base.clone()).set_timeout(TIMEOUT).build();
+        let settings = settings.map_err(|error| unusable(reason_of(&error)))?;
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build();
+        let client = client.map_err(|error| unusable(innermost(&error)))?;
         Ok(Self { base, settings, client })
     }
 
@@ -114,7 +122,7 @@ impl Registry {
                 Some(SUBJECT_NOT_FOUND | SCHEMA_NOT_FOUND) => {
                     Err(RegistryError::NotRegistered { subject: subject.to_owned() })
                 }
-                _ => Err(self.unavailable(error)),
+                _ => Err(self.unavailable(reason_of(&error))),
             },
         }
     }
@@ -135,7 +143,7 @@ impl Registry {
                     None if error.source().is_none() && !error.retriable => {
                         RegistryError::NotAvro { id, reason: error.error }
                     }
-                    _ => self.unavailable(error),
+                    _ => self.unavailable(reason_of(&error)),
                 });
             }
         };
@@ -196,7 +204,7 @@ impl Registry {
     async fn set_compatibility(&self, subject: &str) -> Result<bool, RegistryError> {
         let request = self.client.put(format!("{}/config/{subject}", self.base));
         let response = request.json(&json!({ "compatibility": COMPATIBILITY })).send().await;
-        let response = response.map_err(|e| self.unavailable(e))?;
+        let response = response.map_err(|error| self.unavailable(innermost(&error)))?;
         match response.status() {
             status if status.is_success() => Ok(true),
             reqwest::StatusCode::NOT_FOUND => Ok(false),
@@ -209,13 +217,32 @@ impl Registry {
             Some(code) if code / 100 == INCOMPATIBLE || code == INCOMPATIBLE => {
                 RegistryError::Incompatible { subject: subject.to_owned(), reason: error.cause.unwrap_or(error.error) }
             }
-            _ => self.unavailable(error),
+            _ => self.unavailable(reason_of(&error)),
         }
     }
 
-    fn unavailable(&self, reason: impl ToString) -> RegistryError {
-        RegistryError::Unavailable { url: without_credentials(&self.base), reason: reason.to_string() }
+    fn unavailable(&self, reason: impl Into<String>) -> RegistryError {
+        RegistryError::Unavailable { url: without_credentials(&self.base), reason: reason.into() }
     }
+}
+
+/// Why a call failed, without what the library says about its cache: the registry's own answer, or what broke.
+fn reason_of(error: &SRCError) -> String {
+    match (error_code(error), error.source(), &error.cause) {
+        (Some(_), _, Some(answer)) => format!("{}: {answer}", error.error),
+        (_, Some(source), _) => innermost(source),
+        (_, None, Some(cause)) => format!("{}: {cause}", error.error),
+        (_, None, None) => error.error.clone(),
+    }
+}
+
+/// The last cause. Those around it name addresses, perhaps with a password.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }
 
 /// The Confluent error code that the registry answered with, if it answered.
@@ -247,6 +274,21 @@ fn without_credentials(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_told_from_a_registry_that_does_not_answer() {
+        for url in ["foo", "", "host:8081", "ftp://host"] {
+            assert!(matches!(Registry::new(url), Err(RegistryError::NoAddress)), "{url}");
+        }
+        assert!(Registry::new("http://user:password@localhost:8081/apis/ccompat/v7/").is_ok());
+    }
+
+    #[test]
+    fn a_failed_call_gives_its_reason_and_not_the_librarys_bookkeeping() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "Connection refused");
+        assert_eq!(reason_of(&SRCError::retryable_with_cause(refused, "http call failed")), "Connection refused");
+        assert_eq!(reason_of(&SRCError::non_retryable_without_cause("no id")), "no id");
+    }
 
     #[test]
     fn a_schema_that_is_inside_itself_is_found() {

@@ -139,8 +139,22 @@ fn metadata(fields: &Fields<'_>, id: &str) -> Result<Metadata, Unreadable> {
         correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
         causation_id: Some(id.to_owned()),
         source: owned(CE_SOURCE)?,
-        traceparent: owned(TRACEPARENT)?,
+        traceparent: owned(TRACEPARENT)?.filter(|text| is_traceparent(text)),
     })
+}
+
+/// Whether it is one as W3C Trace Context has it; one that is none is not to be handed on.
+fn is_traceparent(text: &str) -> bool {
+    let is_id = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_none = |part: &str| part.bytes().all(|byte| byte == b'0');
+    match text.split('-').collect::<Vec<_>>()[..] {
+        ["00", trace, span, flags] => {
+            is_id(trace, 32) && !is_none(trace) && is_id(span, 16) && !is_none(span) && is_id(flags, 2)
+        }
+        _ => false,
+    }
 }
 
 /// A header that Millrace reads, as short clean text. The last one counts where a name comes twice.
@@ -155,4 +169,27 @@ fn header<'r>(fields: &Fields<'r>, name: &str) -> Result<Option<&'r str>, Unread
         return Err(invalid("has a control character"));
     }
     Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_traceparent_of_w3cs_form_is_one() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        assert!(is_traceparent(&format!("00-{trace}-{span}-01")));
+        for none in [
+            String::new(),
+            "garbage".to_owned(),
+            format!("00-{trace}-{span}"),
+            format!("01-{trace}-{span}-01"),
+            format!("00-{trace}-{span}-01-more"),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+        ] {
+            assert!(!is_traceparent(&none), "{none}");
+        }
+    }
 }

@@ -17,7 +17,6 @@ mod waiting;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use deadpool_postgres::Pool;
 use millrace_projectors::reporting::ReportingSnapshot;
 use millrace_runtime::kafka::client_config;
@@ -51,7 +50,7 @@ pub async fn audit(settings: &Settings, patience: Duration) -> anyhow::Result<Re
     let started = Instant::now();
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 2)?;
-    let log = Log::open(&pool.get().await.context("Postgres does not answer")?, name.clone()).await?;
+    let log = Log::open(&postgres::connect(&pool, settings.postgres_url()?).await?, name.clone()).await?;
     let audit = Audit { kafka: client_config(settings)?, topic: name.events_topic(), pool, log };
     let mut report = Report::new(name);
     match audit.compare(patience, &mut report).await {

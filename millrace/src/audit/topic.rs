@@ -9,6 +9,8 @@ use rdkafka::{ClientConfig, Message};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::kafka_state::unread;
+
 /// Records read ahead.
 const AHEAD: usize = 4096;
 
@@ -48,8 +50,9 @@ impl TopicRecords {
     /// When Kafka does not answer.
     pub async fn read(config: &ClientConfig, topic: &str, partition: i32) -> anyhow::Result<Self> {
         let (config, topic) = (config.clone(), topic.to_owned());
+        let place = unread(&config, &topic);
         let open = move || PartitionReader::open(&config, &topic, partition, None);
-        let mut reader = tokio::task::spawn_blocking(open).await?.context("the event topic can't be read")?;
+        let mut reader = tokio::task::spawn_blocking(open).await?.context(place)?;
         let first_offset = reader.first_offset();
         let (sender, records) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {

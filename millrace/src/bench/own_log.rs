@@ -89,7 +89,13 @@ impl OwnLog {
     /// # Errors
     /// When a server refuses or does not answer; then something may be left.
     pub async fn delete(&self) -> anyhow::Result<()> {
-        let database = execute(&self.postgres_url, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        // by force it would fail where a worker of Postgres's own looks after the tables just then
+        let alone = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND usename = current_user",
+            self.name
+        );
+        execute(&self.postgres_url, &alone).await?;
+        let database = execute(&self.postgres_url, &format!("DROP DATABASE {}", self.name)).await;
         let topics = self.delete_topics().await;
         let subjects = self.delete_subjects().await;
         database.with_context(|| format!("database {} can't be dropped", self.name))?;

@@ -164,7 +164,8 @@ pub struct SendArguments {
     #[arg(long, conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Send the file's commands at most at this rate, commands a second.
-    #[arg(long, requires = "file", value_name = "N")]
+    // clap does not miss a flag that conflicts with a given one: so this one conflicts with them too
+    #[arg(long, requires = "file", conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "N")]
     pub rate: Option<NonZeroU32>,
     /// The command's id; sent again with the same id, it takes effect once [default: a new one].
     #[arg(long)]
@@ -210,4 +211,24 @@ pub struct AuditArguments {
     /// How long to wait, in seconds, for topic and read models to reach what Postgres has when the audit begins.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub wait: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_is_for_files_only() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["millrace", "send"], arguments].concat());
+        assert!(parse(&["--file", "f", "--rate", "5"]).is_ok());
+        assert!(parse(&["--rate", "5"]).is_err());
+        assert!(parse(&["--rate", "5", "CloseAccount", "{}"]).is_err());
+    }
 }

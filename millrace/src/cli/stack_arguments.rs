@@ -10,8 +10,8 @@ Ports are those that the stack had before. A new one has, unless told otherwise:
 the registry 28081, the services 29464 to 29468.";
 /// What `demo` takes for folder and ports that are not given.
 const DEMO_DEFAULTS: &str = "\
-The demo has a stack of its own, begun anew each time: by default in the folder of `up` with -demo appended, on any \
-ports that are free.";
+The demo has a stack of its own, begun anew each time: by default in the folder of `up` (MILLRACE_DATA_DIR, if set) \
+with -demo appended, on any ports that are free.";
 
 #[derive(Debug, Clone, Args)]
 pub struct StackArguments {
@@ -64,7 +64,9 @@ pub struct UpArguments {
 #[derive(Debug, Args)]
 #[command(
     after_help = DEMO_DEFAULTS,
-    mut_arg("data_dir", |arg| arg.help("Where the demo's stack keeps its data; not the folder of another stack"))
+    mut_arg("data_dir", |arg| {
+        arg.env(None::<&str>).help("Where the demo's stack keeps its data; not the folder of another stack")
+    })
 )]
 pub struct DemoArguments {
     #[command(flatten)]

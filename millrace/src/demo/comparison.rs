@@ -84,7 +84,7 @@ impl Comparison {
     pub async fn make(settings: &Settings, transactions: &[Transaction]) -> anyhow::Result<Self> {
         let log: LogName = settings.log.parse()?;
         let pool = postgres::pool(settings.postgres_url()?, log.as_str(), 1)?;
-        let mut client = pool.get().await?;
+        let mut client = postgres::connect(&pool, settings.postgres_url()?).await?;
         let snapshot = ReportingSnapshot::read(&mut client, &log).await?;
         let hits = find(&**client, QUERY, 1).await?;
         let ends = account_ends(transactions);

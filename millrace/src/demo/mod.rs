@@ -20,7 +20,7 @@ use crate::bank::commands::Commands;
 use crate::cli::{DemoArguments, SettingsArguments};
 use crate::exit::NO;
 use crate::output::Output;
-use crate::stack::{at, prepare, start_services, throw_away, until_one_ends};
+use crate::stack::{at, check_service_ports, prepare, start_services, throw_away, until_one_ends};
 use comparison::Comparison;
 use report::Report;
 
@@ -36,6 +36,7 @@ pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output
         options: StackOptions { short_lived: !arguments.keep, ..throw_away::fresh(&arguments.folders, "-demo").await? },
         http_port: arguments.folders.ports.http_port.or(Some(0)),
     };
+    check_service_ports(&plan.options.data_dir, plan.http_port)?;
     let interrupted = on_signal()?;
     let shown = tokio::select! {
         shown = show(&plan) => shown,

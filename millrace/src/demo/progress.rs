@@ -57,7 +57,7 @@ impl Observer {
     pub async fn new(settings: &Settings, produced: Arc<AtomicU64>) -> anyhow::Result<Self> {
         let name: LogName = settings.log.parse()?;
         let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
-        let log = Log::open(&pool.get().await?, name.clone()).await?;
+        let log = Log::open(&postgres::connect(&pool, settings.postgres_url()?).await?, name.clone()).await?;
         let ends = TopicEnds::of(&client_config(settings)?, name.events_topic()).await?;
         Ok(Self { log, pool, ends, produced })
     }

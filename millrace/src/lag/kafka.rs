@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::places::Places;
-use crate::kafka_state::partitions;
+use crate::kafka_state::partitions_by;
 
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -175,7 +175,7 @@ impl Inside {
         if let Some(known) = self.partitions.get(topic) {
             return Ok(*known);
         }
-        let found = partitions(&self.reader, topic)?;
+        let found = partitions_by(&self.reader, topic)?;
         self.partitions.insert(topic.to_owned(), found);
         Ok(found)
     }

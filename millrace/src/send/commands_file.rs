@@ -20,7 +20,7 @@ struct Line {
     data: serde_json::Value,
 }
 
-/// Reads all commands of a file, or of standard input when its path is `-`.
+/// Reads all commands of a file, or of standard input when its path is `-`. Blank lines are skipped.
 ///
 /// # Errors
 /// When the file can't be read, or a line is no command; names the line.
@@ -31,12 +31,33 @@ pub fn read_file(path: &Path) -> anyhow::Result<Vec<OutgoingCommand>> {
         let file = File::open(path).map_err(|e| Usage(format!("{} can't be read: {e}", path.display())))?;
         Box::new(BufReader::new(file))
     };
+    read_lines(reader, path)
+}
+
+fn read_lines(reader: impl BufRead, path: &Path) -> anyhow::Result<Vec<OutgoingCommand>> {
     let mut commands = Vec::new();
     for (index, line) in reader.lines().enumerate() {
         let place = |problem: String| Usage(format!("{}, line {}: {problem}", path.display(), index + 1));
         let line = line.with_context(|| format!("{} can't be read", path.display()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
         let Line { id, r#type, data } = serde_json::from_str(&line).map_err(|e| place(e.to_string()))?;
         commands.push(outgoing(id, &r#type, &data).map_err(place)?);
     }
     Ok(commands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_lines_are_skipped_and_counted() {
+        let line = r#"{"id": "c", "type": "CloseAccount", "data": {"account_id": "a"}}"#;
+        let read = |text: String| read_lines(text.as_bytes(), Path::new("FILE"));
+        assert_eq!(read(format!("{line}\n\n  \n{line}\n\n")).unwrap().len(), 2);
+        let refused = read(format!("{line}\n\n{{}}\n")).unwrap_err().to_string();
+        assert!(refused.starts_with("FILE, line 3:"), "{refused}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod commands_file;
 mod pacing;
+mod reach;
 mod waiting;
 
 use std::process::ExitCode;
@@ -15,11 +16,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cli::SendArguments;
+use crate::command_id::check_id;
 use crate::exit::Usage;
 use crate::output::Output;
 use crate::producing::{CommandProducer, OutgoingCommand};
 use commands_file::read_file;
 use pacing::deliver;
+use reach::reach_kafka;
 use waiting::wait_for_outcome;
 
 /// What was sent, when its outcome is not waited for.
@@ -33,20 +36,19 @@ struct Sent {
 
 /// The command. What a schema does not allow is refused here, before anything is sent.
 pub async fn run(settings: &Settings, arguments: &SendArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let (commands, command_id) = match (&arguments.file, &arguments.name, &arguments.fields) {
-        (Some(path), ..) => (read_file(path)?, None),
-        (None, Some(name), Some(fields)) => {
-            let command = single(name, fields, arguments)?;
-            let id = command.id.clone();
-            (vec![command], Some(id))
-        }
+    let commands = match (&arguments.file, &arguments.name, &arguments.fields) {
+        (Some(path), ..) => read_file(path)?,
+        (None, Some(name), Some(fields)) => vec![single(name, fields, arguments)?],
         _ => bail!(Usage("give a command's name and fields, or --file".into())),
     };
     let producer = CommandProducer::new(settings)?;
+    reach_kafka(settings).await?;
     let delivered = deliver(&producer, &commands, arguments.rate).await?;
-    match command_id {
-        Some(id) if !arguments.no_wait => wait_for_outcome(settings, &id, &delivered, output).await,
-        command_id => {
+    let alone = commands.first().filter(|_| arguments.file.is_none());
+    match alone {
+        Some(command) if !arguments.no_wait => wait_for_outcome(settings, command, &delivered, output).await,
+        alone => {
+            let command_id = alone.map(|command| command.id.clone());
             output.print(&Sent { commands: commands.len(), command_id }, text)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -58,7 +60,7 @@ fn text(sent: &Sent) -> String {
 }
 
 fn single(name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result<OutgoingCommand> {
-    let data = serde_json::from_str(fields).map_err(|e| Usage(format!("the fields are not JSON: {e}")))?;
+    let data = fields_of(fields)?;
     let id = arguments.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
     let mut command = outgoing(id, name, &data).map_err(Usage)?;
     if let Some(expected) = &arguments.expected_version {
@@ -68,8 +70,20 @@ fn single(name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result
     Ok(command)
 }
 
+fn fields_of(text: &str) -> Result<serde_json::Value, Usage> {
+    let wanted = r#"the fields must be a JSON object, such as {"account_id": "alice"}"#;
+    match serde_json::from_str(text) {
+        Ok(data @ serde_json::Value::Object(_)) => Ok(data),
+        Ok(_) => Err(Usage(format!("{wanted}; this is other JSON"))),
+        Err(error) => {
+            Err(Usage(format!("{wanted}; this is no JSON from line {}, column {} on", error.line(), error.column())))
+        }
+    }
+}
+
 /// A JSON command, checked against its schema, with its first stream's id as key.
 fn outgoing(id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
+    check_id(&id).map_err(|usage| usage.to_string())?;
     let record = Contract::ledger().record(Topic::Commands, name);
     let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
     let received = Received::from_json(record, data).map_err(|mismatch| format!("{name}: {mismatch}"))?;
@@ -83,4 +97,28 @@ fn outgoing(id: String, name: &str, data: &serde_json::Value) -> Result<Outgoing
         value: data.to_string().into_bytes(),
         headers: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_are_no_json_object_are_said_to_have_to_be_one() {
+        for (text, end) in
+            [("not JSON", "no JSON from line 1, column 2 on"), ("[5]", "other JSON"), ("5", "other JSON")]
+        {
+            let refused = fields_of(text).unwrap_err().to_string();
+            assert!(refused.starts_with("the fields must be a JSON object") && refused.ends_with(end), "{refused}");
+        }
+        assert!(fields_of("{}").is_ok());
+    }
+
+    #[test]
+    fn a_command_whose_id_no_writer_would_read_is_not_made() {
+        let data = serde_json::json!({"account_id": "alice"});
+        assert!(outgoing("close-1".into(), "CloseAccount", &data).is_ok());
+        let refused = outgoing("a\nb".into(), "CloseAccount", &data).unwrap_err();
+        assert!(refused.contains("has a control character"), "{refused}");
+    }
 }

@@ -5,18 +5,22 @@ mod services;
 pub mod throw_away;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
-use millrace_compose::{Console, Ports, Stack, StackOptions, Stopped, default_cache_dir, default_data_dir};
+use millrace_compose::{
+    Console, Ports, RunningProcess, Stack, StackError, StackOptions, Stopped, default_cache_dir, default_data_dir,
+};
 use millrace_runtime::Settings;
 use millrace_schemas::{Contract, Registry};
 use serde::Serialize;
 
 use crate::cli::{FolderArguments, SettingsArguments, StackArguments, UpArguments};
+use crate::exit::failure;
 use crate::migrate::migrate;
 use crate::output::Output;
 
-pub use services::{RunningService, start_services, until_one_ends};
+pub use services::{RunningService, check_service_ports, start_services, until_one_ends};
 
 /// What `up` prints.
 #[derive(Serialize)]
@@ -45,10 +49,29 @@ struct StoppedProcess {
 
 /// `millrace up`
 pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let options = options(&arguments.folders);
+    let before = running(&options.data_dir);
+    match bring_up(settings, arguments, &options).await {
+        Ok(up) => {
+            output.print(&up, |up| text(up, arguments.folders.stack.data_dir.is_some()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let code = failure(&error);
+            tell_of_started(&options.data_dir, &before);
+            Ok(code)
+        }
+    }
+}
+
+async fn bring_up(settings: &SettingsArguments, arguments: &UpArguments, options: &StackOptions) -> anyhow::Result<Up> {
     let loaded = settings.load()?;
     let flags = settings.for_services(&loaded)?;
+    if !arguments.servers_only {
+        check_service_ports(&options.data_dir, arguments.folders.ports.http_port)?;
+    }
     let progress = Console::new();
-    let stack = Stack::up(&options(&arguments.folders), &progress).await?;
+    let stack = Stack::up(options, &progress).await?;
     let services = if arguments.servers_only {
         Vec::new()
     } else {
@@ -56,21 +79,40 @@ pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: O
         start_services(&stack, &flags, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();
-    let up = Up {
+    Ok(Up {
         postgres: addresses.postgres_url_shown.clone(),
         kafka: addresses.kafka_bootstrap.clone(),
         registry: addresses.registry_url.clone(),
         services,
         data_dir: stack.data_dir().display().to_string(),
-    };
-    output.print(&up, |up| text(up, arguments.folders.stack.data_dir.is_some()))?;
-    Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// What runs of the stack in a folder, if there is one.
+fn running(data_dir: &Path) -> Vec<RunningProcess> {
+    Stack::open(data_dir).map(|stack| stack.running()).unwrap_or_default()
+}
+
+/// Says what an `up` that failed has started all the same.
+fn tell_of_started(data_dir: &Path, before: &[RunningProcess]) {
+    let started: Vec<String> = running(data_dir)
+        .into_iter()
+        .filter(|process| !before.contains(process))
+        .map(|process| format!("{} (pid {})", process.name, process.pid))
+        .collect();
+    if !started.is_empty() {
+        let (started, folder) = (started.join(", "), data_dir.display());
+        eprintln!("{started} still run; to stop them: millrace down --data-dir {folder}");
+    }
 }
 
 /// `millrace down`
 pub async fn down(arguments: &StackArguments, output: Output) -> anyhow::Result<ExitCode> {
     let data_dir = arguments.data_dir.clone().unwrap_or_else(default_data_dir);
     let stopped = Stack::down_in(&data_dir, &Console::new()).await?;
+    if let (true, Err(error @ StackError::NoStack { .. })) = (stopped.is_empty(), Stack::open(&data_dir)) {
+        return Err(error.into());
+    }
     let stopped = stopped.into_iter().map(|Stopped { name, pid, forced }| StoppedProcess { name, pid, forced });
     let down = Down { stopped: stopped.collect(), data_dir: data_dir.display().to_string() };
     output.print(&down, stopped_text)?;
@@ -82,12 +124,13 @@ pub fn env(arguments: &StackArguments, output: Output) -> anyhow::Result<ExitCod
     let stack = Stack::open(&arguments.data_dir.clone().unwrap_or_else(default_data_dir))?;
     let addresses = stack.addresses();
     let variables = BTreeMap::from([
-        ("MILLRACE_POSTGRES_URL", &addresses.postgres_url),
-        ("MILLRACE_KAFKA_BOOTSTRAP", &addresses.kafka_bootstrap),
-        ("MILLRACE_REGISTRY_URL", &addresses.registry_url),
+        ("MILLRACE_DATA_DIR", stack.data_dir().display().to_string()),
+        ("MILLRACE_POSTGRES_URL", addresses.postgres_url.clone()),
+        ("MILLRACE_KAFKA_BOOTSTRAP", addresses.kafka_bootstrap.clone()),
+        ("MILLRACE_REGISTRY_URL", addresses.registry_url.clone()),
     ]);
     output.print(&variables, |variables| {
-        let exports = variables.iter().map(|(name, value)| format!("export {name}='{value}'"));
+        let exports = variables.iter().map(|(name, value)| format!("export {name}={}", quoted(value)));
         exports.collect::<Vec<_>>().join("\n")
     })?;
     Ok(ExitCode::SUCCESS)
@@ -125,6 +168,11 @@ pub async fn prepare(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A value as a shell reads it back.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
 fn stopped_text(down: &Down) -> String {
     if down.stopped.is_empty() {
         return format!("nothing of {} was running", down.data_dir);
@@ -148,4 +196,14 @@ fn text(up: &Up, folder_was_given: bool) -> String {
     let folder = if folder_was_given { format!(" --data-dir {}", up.data_dir) } else { String::new() };
     lines.push(format!("\nfor your shell: eval \"$(millrace env{folder})\"; to stop: millrace down{folder}"));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_a_folder_with_a_quote_back_as_it_is() {
+        assert_eq!(quoted("/data/it's"), r"'/data/it'\''s'");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use millrace_compose::{SERVICES_FILE, Stack};
@@ -21,13 +21,35 @@ pub type ServicePorts = BTreeMap<String, u16>;
 /// # Errors
 /// When another range is asked for than running services have, or the file can't be read or written.
 pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
+    let ports = choose(Some(stack), names, asked)?;
     let path = file(stack);
-    let known: Option<ServicePorts> = match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display()))?),
-        Err(_) => None,
-    };
-    let running = stack.running().iter().any(|process| names.contains(&process.name.as_str()));
-    let ports = match (asked, known) {
+    std::fs::write(&path, serde_json::to_vec(&ports)?)
+        .with_context(|| format!("{} can't be written", path.display()))?;
+    Ok(ports)
+}
+
+/// Checks, before anything is started, that the services in the stack's folder can have their ports. Those that are to
+/// be any free ones are looked for later.
+///
+/// # Errors
+/// As [`service_ports`]; and when somebody else has a port.
+pub fn check_ports(data_dir: &Path, names: &[&str], asked: Option<u16>) -> anyhow::Result<()> {
+    if asked == Some(0) {
+        return Ok(());
+    }
+    // a folder without a stack has none yet; what is wrong with a damaged one is for `Stack::up` to say
+    let stack = Stack::open(data_dir).ok();
+    let running = stack.as_ref().map(Stack::running).unwrap_or_default();
+    let ports = choose(stack.as_ref(), names, asked)?;
+    let mut missing = ports.iter().filter(|(name, _)| !running.iter().any(|process| process.name == **name));
+    missing.try_for_each(|(name, port)| check_free(name, *port))
+}
+
+fn choose(stack: Option<&Stack>, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
+    let known = stack.map(known).transpose()?.flatten();
+    let running = stack.map(Stack::running).unwrap_or_default();
+    let running = running.iter().any(|process| names.contains(&process.name.as_str()));
+    Ok(match (asked, known) {
         (None, Some(known)) => with_missing(names, known)?,
         (Some(0), Some(known)) if running => with_missing(names, known)?,
         (None, None) => in_a_row(names, FIRST)?,
@@ -41,10 +63,16 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
             ports
         }
         (Some(first), None) => in_a_row(names, first)?,
-    };
-    std::fs::write(&path, serde_json::to_vec(&ports)?)
-        .with_context(|| format!("{} can't be written", path.display()))?;
-    Ok(ports)
+    })
+}
+
+/// The ports that the stack's services had last.
+fn known(stack: &Stack) -> anyhow::Result<Option<ServicePorts>> {
+    let path = file(stack);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} can't be read", path.display())),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Checks that nobody else has the port.
@@ -94,10 +122,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_a_stack_did_not_have_gets_the_next_port() {
-        let known = ServicePorts::from([("writer".to_owned(), 4000), ("relay".to_owned(), 4001)]);
-        let ports = with_missing(&["writer", "relay", "monitor"], known.clone()).expect("there are ports");
-        assert_eq!(ports.get("monitor"), Some(&4002));
-        assert_eq!(with_missing(&["writer", "relay"], known.clone()).expect("there are ports"), known);
+    fn ports_that_services_can_not_have_are_found_before_there_is_a_stack() {
+        let nowhere = std::env::temp_dir().join("millrace-no-such-stack");
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refused = check_ports(&nowhere, &["writer"], Some(port)).unwrap_err();
+        assert!(refused.is::<Usage>() && refused.to_string().contains(&port.to_string()), "{refused}");
+        let refused = check_ports(&nowhere, &["writer", "relay"], Some(u16::MAX)).unwrap_err();
+        assert!(refused.to_string().contains("there are not 2 ports in a row"), "{refused}");
+        assert!(check_ports(&nowhere, &["writer", "relay"], Some(0)).is_ok());
+        assert!(!nowhere.exists());
     }
 }

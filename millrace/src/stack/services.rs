@@ -1,12 +1,13 @@
 //! Starting the stack's services, and waiting until each is ready.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use millrace_compose::{Progress, ServiceStart, Stack};
 use serde::Serialize;
 
-use super::service_ports::{check_free, service_ports};
+use super::service_ports::{check_free, check_ports, service_ports};
 
 /// The services of a stack: name, and the arguments that start it.
 const SERVICES: &[(&str, &[&str])] = &[
@@ -47,8 +48,7 @@ pub async fn start_services(
     http_port: Option<u16>,
     progress: &dyn Progress,
 ) -> anyhow::Result<Vec<RunningService>> {
-    let names: Vec<&str> = SERVICES.iter().map(|(name, _)| *name).collect();
-    let ports = service_ports(stack, &names, http_port)?;
+    let ports = service_ports(stack, &names(), http_port)?;
     let mut started = Vec::new();
     for (name, arguments) in SERVICES {
         let arguments: Vec<&str> = arguments.iter().copied().chain(flags.iter().map(String::as_str)).collect();
@@ -61,6 +61,18 @@ pub async fn start_services(
         progress.line(&format!("{}: ready", service.name));
     }
     Ok(started)
+}
+
+/// Checks, before anything is started, that the services can have their ports.
+///
+/// # Errors
+/// When they can't.
+pub fn check_service_ports(data_dir: &Path, http_port: Option<u16>) -> anyhow::Result<()> {
+    check_ports(data_dir, &names(), http_port)
+}
+
+fn names() -> Vec<&'static str> {
+    SERVICES.iter().map(|(name, _)| *name).collect()
 }
 
 async fn start(stack: &Stack, name: &str, arguments: &[&str], port: u16) -> anyhow::Result<u32> {

@@ -17,7 +17,8 @@ use crate::exit::Usage;
 pub async fn fresh(arguments: &FolderArguments, suffix: &str) -> anyhow::Result<StackOptions> {
     let mut options = options(arguments);
     if arguments.stack.data_dir.is_none() {
-        options.data_dir = beside(&default_data_dir(), suffix);
+        let of_up = std::env::var_os("MILLRACE_DATA_DIR").filter(|folder| !folder.is_empty());
+        options.data_dir = beside(&of_up.map_or_else(default_data_dir, PathBuf::from), suffix);
     }
     for port in [
         &mut options.ports.postgres,
@@ -56,8 +57,23 @@ fn holds_a_stack(data_dir: &Path) -> bool {
     !matches!(Stack::open(data_dir), Err(StackError::NoStack { .. }))
 }
 
+/// The folder beside that of `up`; in a shell that `millrace env` has told of a throw-away stack, that one.
 fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
+    if name.as_encoded_bytes().ends_with(suffix.as_bytes()) {
+        return folder.to_owned();
+    }
     name.push(suffix);
     folder.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_is_beside_the_stack_and_a_demos_folder_is_its_own() {
+        assert_eq!(beside(Path::new("/data/bank"), "-demo"), Path::new("/data/bank-demo"));
+        assert_eq!(beside(Path::new("/data/bank-demo/"), "-demo"), Path::new("/data/bank-demo/"));
+    }
 }

@@ -1,8 +1,36 @@
 //! librdkafka's settings as Millrace uses them; `kafka_properties` of the settings go over all of them.
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
+use crate::settings_error::Source;
 use crate::{Settings, SettingsError};
+
+/// Has librdkafka look at properties that somebody set. Its own error would print the value, which may be a secret; so
+/// no client is made of properties that were not checked here.
+///
+/// # Errors
+/// When it does not know a property, or does not take its value.
+pub(crate) fn check_properties<'p>(
+    properties: impl Iterator<Item = (&'p str, &'p str)>,
+    source: &Source<'_>,
+) -> Result<(), SettingsError> {
+    for (name, value) in properties {
+        let mut config = ClientConfig::new();
+        let checked = config.set(name, value).create_native_config();
+        checked.map_err(|error| {
+            let place = source.place("kafka_properties");
+            SettingsError::Wrong(match error {
+                KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
+                    format!("{place}: librdkafka has no property {name}")
+                }
+                _ => format!("{place}: {name} has a value that librdkafka does not take"),
+            })
+        })?;
+    }
+    Ok(())
+}
 
 /// What every client needs to connect.
 ///

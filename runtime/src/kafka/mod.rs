@@ -11,6 +11,7 @@ mod topics;
 mod trouble;
 
 pub use aside::aside;
+pub(crate) use config::check_properties;
 pub use config::{client_config, consumer_config, producer_config};
 pub use fields::Fields;
 pub use inbox::{Inbox, Offsets, Record};
