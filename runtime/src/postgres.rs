@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolBuilder, RecyclingMethod, Runtime,
+};
 use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
@@ -96,25 +98,37 @@ impl NoConnection {
 /// # Errors
 /// When the address is none.
 pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlError> {
+    let durable = Hook::async_fn(|client: &mut ClientWrapper, _| {
+        Box::pin(async move {
+            let durable = "SELECT set_config('synchronous_commit', 'on', false)
+                            WHERE current_setting('synchronous_commit') = 'off'";
+            client.batch_execute(durable).await.map_err(HookError::Backend)
+        })
+    });
+    finish(builder(url, schema, size, "")?.post_create(durable))
+}
+
+/// The same for a read model: its commits do not wait for the disk. When the server crashes, the last of them can be lost,
+/// rows and checkpoint together; then the events are applied again.
+///
+/// # Errors
+/// When the address is none.
+pub fn read_model_pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlError> {
+    finish(builder(url, schema, size, "-c synchronous_commit=off")?)
+}
+
+fn builder(url: &str, schema: &str, size: usize, more: &str) -> Result<PoolBuilder, PostgresUrlError> {
     let mut config = config(url)?;
     let options = config.get_options().unwrap_or_default();
-    let options = format!("{options} -c search_path={schema},public {ABANDONED}");
+    let options = format!("{options} -c search_path={schema},public {ABANDONED} {more}");
     config.options(options.trim());
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let pool = Pool::builder(manager)
-        .max_size(size)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(WAIT))
-        .create_timeout(Some(WAIT))
-        .recycle_timeout(Some(WAIT))
-        .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move {
-                let durable = "SELECT set_config('synchronous_commit', 'on', false)
-                                WHERE current_setting('synchronous_commit') = 'off'";
-                client.batch_execute(durable).await.map_err(HookError::Backend)
-            })
-        }))
-        .build()?;
+    let builder = Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1);
+    Ok(builder.wait_timeout(Some(WAIT)).create_timeout(Some(WAIT)).recycle_timeout(Some(WAIT)))
+}
+
+fn finish(builder: PoolBuilder) -> Result<Pool, PostgresUrlError> {
+    let pool = builder.build()?;
     metrics::watch_pool(&pool);
     Ok(pool)
 }

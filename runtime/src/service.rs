@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -115,10 +116,10 @@ impl Drop for Trouble {
 }
 
 /// Serves a process's health and metrics at `address` until shutdown; returns the address it really has (with port 0,
-/// the one that was free).
+/// the one that was free). A thread of its own answers, also when the service's loops are stuck.
 ///
 /// # Errors
-/// When the address can't be had.
+/// When the address or a thread can't be had.
 pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let local = listener.local_addr()?;
@@ -127,12 +128,17 @@ pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> s
         .route("/livez", get(|State(health): State<Health>| async move { answer(health.is_live()) }))
         .route("/readyz", get(|State(health): State<Health>| async move { answer(health.is_ready()) }))
         .with_state(health);
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(error) = served {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serving = async move {
+        let listener = TcpListener::from_std(listener)?;
+        axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    };
+    thread::Builder::new().name("health".into()).spawn(move || {
+        if let Err(error) = runtime.block_on(serving) {
             tracing::error!(%error, "metrics and health are no longer served");
         }
-    });
+    })?;
     Ok(local)
 }
 

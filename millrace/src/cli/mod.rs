@@ -100,6 +100,13 @@ pub enum Command {
     Audit(AuditArguments),
 }
 
+impl Command {
+    /// Whether it runs until it is told to stop, and does one thing.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Writer(_) | Self::Relay(_) | Self::Projector { .. } | Self::Monitor(_))
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct ServiceArguments {
     /// Consumer group, where it is not to be the usual one.

@@ -79,7 +79,7 @@ impl Runner {
         metrics::declare(projector.name());
         let log: LogName = settings.log.parse().map_err(ProjectorError::from)?;
         let url = settings.postgres_url().map_err(ProjectorError::from)?;
-        let pool = postgres::pool(url, projector.name(), CONNECTIONS).map_err(ProjectorError::from)?;
+        let pool = postgres::read_model_pool(url, projector.name(), CONNECTIONS).map_err(ProjectorError::from)?;
         let group = settings.group.clone().unwrap_or_else(|| format!("{name}.g1"));
         let config = consumer_config(settings, &group).map_err(ProjectorError::from)?;
         let registry = registry(settings)?;
