@@ -13,6 +13,9 @@ use crate::read::{ReadError, read};
 use crate::stages::{IDLE_BEAT, hand_on};
 use crate::{Domain, WriterError};
 
+/// The brokers have gathered for as long as the settings say; what they send together arrives within this time.
+const ARRIVING: Duration = Duration::from_millis(1);
+
 /// A batch that is read.
 pub struct ReadBatch<C> {
     /// All its records, readable or not.
@@ -38,7 +41,7 @@ impl Ingest<'_> {
     /// # Errors
     /// When librdkafka can't go on, or the process is to stop while the registry is away.
     pub async fn run<D: Domain>(&mut self, batches: mpsc::Sender<ReadBatch<D::Command>>) -> Result<(), Ended> {
-        let linger = Duration::from_millis(self.settings.batch_linger_ms);
+        let linger = Duration::from_millis(self.settings.batch_linger_ms).min(ARRIVING);
         // Outside the loop: what has come in when another branch wins is not lost but goes with the next batch.
         let mut records = Vec::new();
         loop {

@@ -1,7 +1,11 @@
 //! The writer's stages, put together.
 
+use std::time::Duration;
+
 use deadpool_postgres::Pool;
-use millrace_runtime::kafka::{Inbox, TopicError, check_topics, client_config, consumer_config, producer_config};
+use millrace_runtime::kafka::{
+    Inbox, TopicError, check_topics, client_config, gathering_consumer_config, producer_config,
+};
 use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
 use millrace_schemas::{Codec, LogName, Registry, RegistryError};
 use millrace_store::{Log, StoreError};
@@ -56,7 +60,8 @@ async fn serve<D: Domain>(
     let check = async || check_topics(&config, &topics).await;
     retry(health, shutdown, "look at the topics", TopicError::is_transient, check).await.map_err(ended)?;
 
-    let config = consumer_config(settings, group).map_err(WriterError::from)?;
+    let linger = Duration::from_millis(settings.batch_linger_ms);
+    let config = gathering_consumer_config(settings, group, linger).map_err(WriterError::from)?;
     let inbox = Inbox::join(&config, &name.commands_topic(), metrics::ASSIGNED.clone()).map_err(WriterError::from)?;
     let config = producer_config(settings).map_err(WriterError::from)?;
     let acknowledger = Acknowledger {

@@ -1,5 +1,7 @@
 //! librdkafka's settings as Millrace uses them; `kafka_properties` of the settings go over all of them.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
@@ -78,6 +80,23 @@ pub fn consumer_config(settings: &Settings, group: &str) -> Result<ClientConfig,
         // with a full queue librdkafka would otherwise fetch nothing for a whole second
         .set("fetch.queue.backoff.ms", "10")
         .set("max.partition.fetch.bytes", "1048576");
+    Ok(with_properties(config, settings))
+}
+
+/// The same for a member that gathers batches: the brokers answer it when there is much to read, or after `wait`. A fetch
+/// costs both sides as much as dozens of records.
+///
+/// # Errors
+/// When the bootstrap servers are not set.
+pub fn gathering_consumer_config(
+    settings: &Settings,
+    group: &str,
+    wait: Duration,
+) -> Result<ClientConfig, SettingsError> {
+    let mut config = consumer_config(settings, group)?;
+    if !wait.is_zero() {
+        config.set("fetch.min.bytes", "65536").set("fetch.wait.max.ms", wait.as_millis().to_string());
+    }
     Ok(with_properties(config, settings))
 }
 
