@@ -104,6 +104,8 @@ impl Relay {
     fn acknowledged(&mut self, batch: &Batch, delivered: &Delivered) {
         metrics::PUBLISHED.inc_by(batch.contents.records as u64);
         metrics::PUBLISH_DURATION.observe(batch.sent.elapsed().as_secs_f64());
+        let log = self.reader.log.name().as_str();
+        batch.contents.traced.iter().for_each(|event| event.published(log, batch.sent));
         self.backoff = crate::rebalance::backoff();
         for part in &batch.contents.parts {
             let Some(held) = self.held.get_mut(&part.partition) else { continue };

@@ -3,12 +3,14 @@
 
 pub mod kafka;
 mod metrics;
+mod otlp;
 pub mod postgres;
 mod retry;
 mod service;
 mod settings;
 mod shutdown;
 mod telemetry;
+pub mod trace;
 
 pub use metrics::{declare_service, show};
 pub use retry::{Stopped, retry};
