@@ -128,6 +128,7 @@ async fn a_command_that_its_sender_traces_gets_a_span_in_every_service_and_no_ot
         traced,
     ];
     Client::new(&world).send_all(&commands).await;
+    world.wait_for_outcomes(4).await;
     world.audit().await; // every projector has applied everything
     for service in &mut services {
         assert_eq!(service.leave().await, Some(0)); // its last spans go out before
@@ -178,6 +179,7 @@ async fn a_collector_that_is_not_there_is_told_of_once_and_changes_nothing(world
     for round in 0..3 {
         let commands: Vec<JsonCommand> = (0..200).map(|n| open(&format!("a{round}-{n}"), traceparent())).collect();
         client.send_all(&commands).await;
+        world.wait_for_outcomes(200 * (round + 1)).await;
         world.audit().await;
         wait_until("every service has met the silence", async || services.iter().all(|one| told(one) > 0)).await;
     }
