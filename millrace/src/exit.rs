@@ -18,9 +18,13 @@ const USAGE: u8 = 2;
 /// Something failed.
 const FAILED: u8 = 3;
 
-/// Prints an error with its causes, and gives its exit code.
+/// Tells an error with its causes, and gives its exit code. A service tells it in its log, as everything else.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("millrace: {}", chain(error));
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(error = %chain(error), "the service has failed");
+    } else {
+        eprintln!("millrace: {}", chain(error));
+    }
     ExitCode::from(if error.chain().any(is_usage) { USAGE } else { FAILED })
 }
 

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::failure(&error.into()),
     };
     let result = runtime.block_on(run(cli));
+    millrace_runtime::trace::end();
     // librdkafka's threads may still be leaving their groups: they are not waited for
     runtime.shutdown_background();
     result.unwrap_or_else(|error| exit::failure(&error))

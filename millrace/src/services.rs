@@ -21,8 +21,7 @@ const PROJECTOR: &[&str] =
 
 /// `millrace writer`
 pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments).await?;
-    declare_service("writer", WRITER);
+    let (settings, health, shutdown) = begin(settings, arguments, "writer", WRITER).await?;
     millrace_writer::run::<Ledger>(&settings, health, shutdown)
         .await
         .map_err(|error| with_place(&settings, error.into()))?;
@@ -31,8 +30,7 @@ pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -
 
 /// `millrace relay`
 pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments).await?;
-    declare_service("relay", RELAY);
+    let (settings, health, shutdown) = begin(settings, arguments, "relay", RELAY).await?;
     millrace_relay::run(&settings, health, shutdown).await.map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -43,8 +41,7 @@ pub async fn projector(
     name: &str,
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments).await?;
-    declare_service(name, PROJECTOR);
+    let (settings, health, shutdown) = begin(settings, arguments, name, PROJECTOR).await?;
     millrace_projectors::run(name, &settings, health, shutdown)
         .await
         .map_err(|error| with_place(&settings, error.into()))?;
@@ -53,8 +50,7 @@ pub async fn projector(
 
 /// `millrace monitor`
 pub async fn monitor(settings: &SettingsArguments, arguments: MonitorArguments) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments.into()).await?;
-    declare_service("monitor", &[]);
+    let (settings, health, shutdown) = begin(settings, arguments.into(), "monitor", &[]).await?;
     monitor::run(&settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -72,9 +68,12 @@ fn with_place(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
 async fn begin(
     settings: &SettingsArguments,
     arguments: ServiceArguments,
+    service: &str,
+    operations: &[&str],
 ) -> anyhow::Result<(Settings, Health, Shutdown)> {
     let settings = settings.load_with(Overrides::from(arguments))?;
-    init_telemetry(settings.log_format);
+    init_telemetry(service, &settings)?;
+    declare_service(service, operations);
     let shutdown = on_signal()?;
     let health = Health::default();
     if let Some(address) = settings.http_address {

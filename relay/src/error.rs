@@ -57,8 +57,8 @@ pub enum RelayError {
         found: i64,
     },
     /// The member of the consumer group could not be made again.
-    #[error("the relay is no member of its group any more, and can't join anew; its log says why")]
-    Membership,
+    #[error("the relay is no member of its group any more, and can't join anew: {0}")]
+    Membership(KafkaError),
 }
 
 /// How a topic's tail contradicts the log.

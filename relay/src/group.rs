@@ -28,6 +28,8 @@ pub(crate) struct Grants {
     pub(crate) partitions: BTreeMap<i32, u64>,
     /// How often partitions were lost: taken away without waiting, because the session had expired.
     pub(crate) losses: u64,
+    /// Why there will be no grants any more.
+    pub(crate) ended: Option<KafkaError>,
 }
 
 /// The group's word, as the polling thread hears it.
@@ -46,6 +48,11 @@ impl Group {
             grants.partitions.clear();
             grants.losses += 1;
         });
+    }
+
+    /// The member can't go on.
+    pub(crate) fn end(&self, error: KafkaError) {
+        self.grants.send_modify(|grants| grants.ended = Some(error));
     }
 
     fn grant(&self, partitions: &BTreeSet<i32>) {
@@ -79,7 +86,7 @@ fn next_grant() -> u64 {
 
 impl ClientContext for Group {
     fn error(&self, error: KafkaError, reason: &str) {
-        // librdkafka's own log has said it, and it keeps trying
+        // the producer, which meets the same brokers, tells it; librdkafka keeps trying
         tracing::debug!(%error, reason, "group member");
     }
 

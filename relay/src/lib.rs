@@ -25,6 +25,7 @@ mod pulse;
 mod rebalance;
 mod record;
 mod relay;
+mod spans;
 mod tail;
 mod takeover;
 mod window;

@@ -116,7 +116,7 @@ impl Poller {
         loop {
             match consumer {
                 Ok(member) => self.poll(&member), // dropping it closes it: revokes, waits for the loop, leaves the group
-                Err(error) => return tracing::error!(%error, "the group can't be joined anew"),
+                Err(error) => return self.group.end(error),
             }
             if self.stop.is_cancelled() {
                 return;

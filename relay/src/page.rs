@@ -54,6 +54,7 @@ impl Page {
 pub(crate) struct Unencodable {
     pub(crate) partition: i32,
     pub(crate) position: i64,
+    pub(crate) correlation_id: Option<String>,
     pub(crate) reason: EncodeError,
 }
 
@@ -152,7 +153,9 @@ fn encode(codec: &Codec, read: Vec<RecordedEvent<String>>, epochs: BTreeMap<i32,
                 page.events.push(event);
             }
             Err(reason) => {
-                page.unencodable.push(Unencodable { partition: event.partition, position: event.position, reason })
+                let RecordedEvent { partition, position, metadata, .. } = event;
+                let correlation_id = metadata.correlation_id;
+                page.unencodable.push(Unencodable { partition, position, correlation_id, reason });
             }
         }
     }

@@ -54,8 +54,9 @@ impl Relay {
         }
         for end in page.unencodable {
             if self.held.get(&end.partition).is_some_and(|h| page.epochs.get(&end.partition) == Some(&h.epoch)) {
-                let Unencodable { partition, position, reason } = end;
-                self.halt(partition, Obstacle::Unencodable, &format!("position {position} can't be encoded: {reason}"));
+                let Unencodable { partition, position, correlation_id, reason } = end;
+                let reason = format!("position {position} can't be encoded: {reason}");
+                self.halt(partition, Obstacle::Unencodable, &reason, correlation_id.as_deref());
             }
         }
         Ok(())
@@ -104,6 +105,8 @@ impl Relay {
     fn acknowledged(&mut self, batch: &Batch, delivered: &Delivered) {
         metrics::PUBLISHED.inc_by(batch.contents.records as u64);
         metrics::PUBLISH_DURATION.observe(batch.sent.elapsed().as_secs_f64());
+        let log = self.reader.log.name().as_str();
+        batch.contents.traced.iter().for_each(|event| event.published(log, batch.sent));
         self.backoff = crate::rebalance::backoff();
         for part in &batch.contents.parts {
             let Some(held) = self.held.get_mut(&part.partition) else { continue };
@@ -132,7 +135,9 @@ impl Relay {
     }
 
     async fn delivery_failed(&mut self, error: DeliveryError, contents: Contents) -> Step<()> {
-        tracing::error!(%error, "delivery failed; making a new producer and reading the topic's tail");
+        if !error.is_too_large() {
+            tracing::error!(%error, "delivery failed; making a new producer and reading the topic's tail");
+        }
         self.halt_if_too_large(&error, &contents);
         self.replace_producer().await?;
         self.wait_before_trying_again();
@@ -143,17 +148,17 @@ impl Relay {
     pub(crate) fn halt_if_too_large(&mut self, error: &DeliveryError, contents: &Contents) {
         if error.is_too_large() {
             let reason = "one of the next events is larger than Kafka takes (max.message.bytes)";
-            self.halt(contents.partition_of_largest(), Obstacle::TooLarge, reason);
+            self.halt(contents.partition_of_largest(), Obstacle::TooLarge, reason, None);
         }
     }
 
     /// From here on a partition stands still. What was read before it is still published, if it was encoded.
-    fn halt(&mut self, partition: i32, obstacle: Obstacle, reason: &str) {
+    fn halt(&mut self, partition: i32, obstacle: Obstacle, reason: &str, correlation_id: Option<&str>) {
         let Some(held) = self.held.get_mut(&partition) else { return };
         if !held.is_halted() {
             held.state = State::Halted(obstacle);
             let published = held.published;
-            tracing::error!(partition, published, reason, "the partition is halted; the others go on");
+            tracing::error!(partition, published, reason, correlation_id, "the partition is halted; the others go on");
             self.count_held();
         }
     }

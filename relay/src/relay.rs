@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use backon::ExponentialBackoff;
 use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox};
-use millrace_runtime::{Health, Shutdown, Trouble};
+use millrace_runtime::{Health, Shutdown, Stopped, Trouble};
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -140,7 +141,7 @@ impl Relay {
             match turn {
                 Turn::Shutdown => return Ok(()),
                 Turn::Grants(true) | Turn::Nothing => self.watch_kafka(),
-                Turn::Grants(false) => return Err(RelayError::Membership.into()),
+                Turn::Grants(false) => return Err(self.no_member()),
                 Turn::Settled(batch, result) => self.settle(batch, result).await?,
                 Turn::Read(page) => {
                     self.reading = None;
@@ -148,6 +149,12 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// The membership's thread has ended, and why.
+    fn no_member(&self) -> Stopped<RelayError> {
+        let reason = self.grants.borrow().ended.clone();
+        RelayError::Membership(reason.unwrap_or(KafkaError::Canceled)).into()
     }
 
     /// Says when Kafka does not answer, and when it does again.

@@ -7,6 +7,7 @@ use millrace_runtime::kafka::{Delivered, DeliveryError};
 use tokio::sync::oneshot;
 
 use crate::record::{Encoded, size_of};
+use crate::spans::Traced;
 
 /// Most records in flight. It also bounds what a process that wakes up too late can still send.
 pub(crate) const MAX_RECORDS: usize = 10_000;
@@ -37,6 +38,7 @@ pub(crate) struct Contents {
     pub(crate) records: usize,
     pub(crate) bytes: usize,
     largest: (usize, i32),
+    pub(crate) traced: Vec<Traced>,
 }
 
 /// A batch in flight.
@@ -59,6 +61,7 @@ impl Contents {
         self.records += 1;
         self.bytes += bytes;
         self.largest = self.largest.max((bytes, partition));
+        self.traced.extend(Traced::of(event));
         match self.parts.iter_mut().find(|part| part.partition == partition) {
             Some(part) => {
                 part.records += 1;

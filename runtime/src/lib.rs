@@ -3,6 +3,7 @@
 
 pub mod kafka;
 mod metrics;
+mod otlp;
 pub mod postgres;
 mod retry;
 mod service;
@@ -10,6 +11,7 @@ mod settings;
 mod settings_error;
 mod shutdown;
 mod telemetry;
+pub mod trace;
 
 pub use metrics::{declare_service, show};
 pub use retry::{Stopped, retry};

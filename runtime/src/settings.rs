@@ -52,6 +52,8 @@ pub struct Settings {
     pub monitor_interval_ms: u64,
     /// How the process's own log looks: `text` or `json`.
     pub log_format: LogFormat,
+    /// Base address of the OTLP collector that gets spans, such as `http://localhost:4318`; no spans when absent.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Looks of the process's own log.
@@ -152,6 +154,9 @@ impl Settings {
             s if !(100..=30_000).contains(&s.monitor_interval_ms) => {
                 out_of_range("monitor_interval_ms must be 100 to 30000")
             }
+            s if !s.otlp_endpoint.as_deref().is_none_or(is_plain_http) => {
+                out_of_range("otlp_endpoint must be like http://host:4318; passwords go in OTEL_EXPORTER_OTLP_HEADERS")
+            }
             _ => Ok(()),
         }
     }
@@ -186,6 +191,13 @@ impl Settings {
         let url = self.registry_url.as_ref().map(ExposeSecret::expose_secret);
         set(url, "MILLRACE_REGISTRY_URL", "http://host:8081")
     }
+}
+
+/// Whether it is an address of HTTP that may be printed.
+fn is_plain_http(address: &str) -> bool {
+    reqwest::Url::parse(address).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+    })
 }
 
 /// A value that is set; an empty one is not.

@@ -1,4 +1,4 @@
-//! The process's own log.
+//! What the process tells of itself: its log, and spans.
 
 use std::io::IsTerminal;
 
@@ -7,9 +7,22 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::LogFormat;
+use crate::{Settings, SettingsError, otlp, trace};
 
-/// Sends `tracing` to standard error, from `info` up unless `RUST_LOG` says otherwise. Call once per process.
-pub fn init_telemetry(format: LogFormat) {
+/// Sends `tracing` to standard error, from `info` up unless `RUST_LOG` says otherwise, and spans to the OTLP collector
+/// if there is one. `service` is what it is called there. Call once per process, inside a tokio runtime.
+///
+/// # Errors
+/// When spans can't be exported with these settings.
+pub fn init_telemetry(service: &str, settings: &Settings) -> Result<(), SettingsError> {
+    init_log(settings.log_format);
+    if let Some(endpoint) = &settings.otlp_endpoint {
+        trace::begin(otlp::export(service, endpoint)?);
+    }
+    Ok(())
+}
+
+fn init_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off,tokio_postgres=warn"));
     let registry = tracing_subscriber::registry().with(filter);

@@ -14,6 +14,7 @@ mod real_data;
 mod search;
 mod service;
 mod taking_effect_once;
+mod traces;
 mod unreadable;
 mod visible;
 mod whole_or_not;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         durable::promises(),
         outages::promises(),
         visible::promises(),
+        traces::promises(),
         chaos::promises(),
         real_data::promises(),
     ];

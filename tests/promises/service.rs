@@ -44,6 +44,11 @@ impl Service {
             .await;
     }
 
+    /// What it has written until now.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("its log")
+    }
+
     /// Where it serves health and metrics.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

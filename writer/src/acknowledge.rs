@@ -61,8 +61,9 @@ impl Acknowledger<'_> {
         for (outcome, metadata) in &batch.outcomes {
             records.push(OutcomeRecord::new(self.codec, self.log, outcome, metadata)?);
         }
-        for (_, unreadable) in &batch.unreadable {
+        for (index, unreadable) in &batch.unreadable {
             COMMANDS.with_label_values(&[Unreadable::OUTCOME.as_str()]).inc();
+            log_dead_letter(&batch.records[*index], unreadable);
             if let Some(sender) = &unreadable.sender {
                 let outcome = dead_lettered(&sender.command_id, unreadable);
                 records.push(OutcomeRecord::new(self.codec, self.log, &outcome, &sender.metadata)?);
@@ -93,4 +94,18 @@ impl Acknowledger<'_> {
             Stopped::Shutdown => Ended::Shutdown,
         })
     }
+}
+
+/// At debug only: senders can make as many of them as they like, and the dead letters say all of it for good.
+fn log_dead_letter(record: &Record, unreadable: &Unreadable) {
+    let sender = unreadable.sender.as_deref();
+    tracing::debug!(
+        command_id = sender.map(|sender| sender.command_id.as_str()),
+        correlation_id = sender.and_then(|sender| sender.metadata.correlation_id.as_deref()),
+        partition = record.message.partition(),
+        offset = record.message.offset(),
+        code = unreadable.code,
+        reason = unreadable.reason,
+        "dead-lettered"
+    );
 }

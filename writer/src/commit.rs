@@ -1,6 +1,7 @@
 //! Committing a batch: decide, append, and once more for what rested on an old version.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use deadpool_postgres::{GenericClient, Pool};
 use millrace_runtime::{Health, Shutdown, retry};
@@ -15,6 +16,7 @@ use crate::decide::{Addressed, decide};
 use crate::error::{Ended, ended};
 use crate::ingest::ReadBatch;
 use crate::metrics::{self, APPEND_SECONDS, BATCH_COMMANDS, CACHED, COMMANDS, DUPLICATES, EVENTS, STALE};
+use crate::spans::{self, Times};
 use crate::stages::{hand_on, take};
 use crate::states::{States, Versioned};
 
@@ -43,6 +45,7 @@ struct Attempt<S> {
     appends: Vec<Append>,
     verdicts: Vec<Verdict>,
     states: HashMap<StreamId, Versioned<S>>,
+    times: Times,
 }
 
 impl<D: Domain> Committer<'_, D> {
@@ -117,6 +120,7 @@ impl<D: Domain> Committer<'_, D> {
             self.decide_and_append(&client, pending, &streams, false).await?
         };
         timer.observe_duration();
+        spans::record(self.log, attempt.times, &attempt.appends, &attempt.verdicts);
         Ok(attempt)
     }
 
@@ -127,11 +131,13 @@ impl<D: Domain> Committer<'_, D> {
         streams: &[StreamId],
         refresh: bool,
     ) -> Result<Attempt<D::State>, StoreError> {
+        let began = Instant::now();
         let mut states = self.states.get(client, streams, refresh).await?;
         let decided = pending.iter().map(|p| decide::<D>(self.codec, p.command, &p.addressed, &mut states));
         let appends: Vec<Append> = decided.collect();
+        let times = Times { decide: began, append: Instant::now() };
         let verdicts = self.log.append(client, &appends).await?;
-        Ok(Attempt { appends, verdicts, states })
+        Ok(Attempt { appends, verdicts, states, times })
     }
 
     /// Notes what is committed, and gives back what is to be decided again.

@@ -16,6 +16,7 @@ mod metrics;
 mod outgoing;
 mod read;
 mod service;
+mod spans;
 mod stages;
 mod states;
 

@@ -27,6 +27,7 @@ pub(super) struct Flaw {
     pub(super) partition: i32,
     pub(super) position: i64,
     pub(super) offset: i64,
+    pub(super) correlation_id: Option<String>,
     pub(super) reason: String,
 }
 
@@ -40,10 +41,7 @@ impl Batch {
                 match record.event(codec).await {
                     Ok(event) => batch.push(event, record.place.offset),
                     Err(ReadError::Unreadable(reason)) => {
-                        let place = record.place;
-                        let position = place.position.unwrap_or_default();
-                        let flaw = Flaw { partition: place.partition, position, offset: place.offset, reason };
-                        batch.flaws.push(flaw);
+                        batch.flaws.push(record.flaw(reason));
                         break;
                     }
                     Err(error) => return Err(error),
@@ -76,6 +74,7 @@ impl Batch {
     /// The flaw that the event at `index` is.
     pub(super) fn flaw(&self, index: usize, reason: String) -> Option<Flaw> {
         let (event, offset) = (self.events.get(index)?, self.offsets.get(index)?);
-        Some(Flaw { partition: event.partition, position: event.position, offset: *offset, reason })
+        let correlation_id = event.metadata.correlation_id.clone();
+        Some(Flaw { partition: event.partition, position: event.position, offset: *offset, correlation_id, reason })
     }
 }

@@ -7,6 +7,7 @@ use millrace_schemas::{Codec, DecodeError, Metadata, RegistryError, Topic, heade
 use rdkafka::message::{Message, OwnedMessage};
 use uuid::Uuid;
 
+use super::batch::Flaw;
 use super::plan::Place;
 use crate::Event;
 
@@ -55,6 +56,13 @@ impl<'r> Incoming<'r> {
         let position = fields.text(headers::LOG_POSITION).and_then(|position| position.parse().ok());
         let position = position.filter(|position| *position >= 1);
         Self { message, fields, place: Place { partition: message.partition(), offset: message.offset(), position } }
+    }
+
+    /// What it is when it can't be read.
+    pub(super) fn flaw(&self, reason: String) -> Flaw {
+        let Place { partition, offset, position } = self.place;
+        let correlation_id = self.fields.text(headers::CORRELATION_ID).map(ToOwned::to_owned);
+        Flaw { partition, position: position.unwrap_or_default(), offset, correlation_id, reason }
     }
 
     /// Reads all of it.

@@ -80,6 +80,7 @@ impl Runner {
             partition = flaw.partition,
             position = flaw.position,
             offset = flaw.offset,
+            correlation_id = flaw.correlation_id,
             reason = flaw.reason,
             "an event can't be applied: this partition stands still before it, the others go on. Mend the projector \
              or its tables, then restart it: it goes on with this event"

@@ -8,6 +8,7 @@ mod plan;
 mod probe;
 mod read_model;
 mod reading;
+mod spans;
 mod take;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ use millrace_runtime::{Health, Shutdown, Stopped, retry};
 use millrace_schemas::LogName;
 
 use super::batch::{Batch, Flaw};
+use super::spans;
 use crate::checkpoints::{self, Move};
 use crate::fault::{self, Fault};
 use crate::{ApplyError, Event, Projector, ProjectorError, metrics};
@@ -108,6 +109,7 @@ impl ReadModel {
         if committed {
             metrics::APPLY_SECONDS.with_label_values(&[self.projector.name()]).observe(began.elapsed().as_secs_f64());
             self.count(events, steps);
+            spans::record(&self.log, self.projector.name(), events, began);
         }
         Ok(committed)
     }
