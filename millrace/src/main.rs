@@ -47,8 +47,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::failure(&error.into()),
     };
-    let result = runtime.block_on(run(cli));
-    millrace_runtime::trace::end();
+    let result = runtime.block_on(async {
+        let result = run(cli).await;
+        // on another thread: what is left to export goes out by this one
+        let _ = tokio::task::spawn_blocking(millrace_runtime::trace::end).await;
+        result
+    });
     // librdkafka's threads may still be leaving their groups: they are not waited for
     runtime.shutdown_background();
     result.unwrap_or_else(|error| exit::failure(&error))

@@ -17,6 +17,7 @@ crate::promises![
     the_topic_holds_the_log_in_order_each_event_once_with_its_headers,
     a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_an_event,
     two_projectors_that_do_not_know_of_each_other_apply_each_event_once_between_them,
+    a_read_model_that_lost_its_last_commits_gets_them_back_while_nothing_comes,
     a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again,
     several_relays_share_the_partitions_and_hand_them_over,
     a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on
@@ -131,6 +132,33 @@ async fn two_projectors_that_do_not_know_of_each_other_apply_each_event_once_bet
     let report = world.audit().await;
     let both = applied(&first).await + applied(&second).await;
     assert_eq!(Some(both), report["events"].as_f64(), "each event once");
+}
+
+async fn a_read_model_that_lost_its_last_commits_gets_them_back_while_nothing_comes(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send_all(&opens(5)).await;
+    world.wait_for_outcomes(6).await;
+    world.audit().await;
+    let pool = world.pool(1);
+    let postgres = pool.get().await.expect("Postgres");
+    let keep = "CREATE TABLE kept AS TABLE reporting.account_balances;
+                CREATE TABLE kept_days AS TABLE reporting.daily_totals;
+                CREATE TABLE kept_checkpoints AS TABLE reporting.checkpoints";
+    postgres.batch_execute(keep).await.expect("kept");
+    client.send_all(&sets(5, 0, 50)).await;
+    world.wait_for_outcomes(56).await;
+    world.audit().await;
+    // as after a crash: rows and checkpoints are what they were, together, and no event is on its way
+    let lose = "BEGIN;
+                DELETE FROM reporting.account_balances; INSERT INTO reporting.account_balances TABLE kept;
+                DELETE FROM reporting.daily_totals; INSERT INTO reporting.daily_totals TABLE kept_days;
+                DELETE FROM reporting.checkpoints; INSERT INTO reporting.checkpoints TABLE kept_checkpoints;
+                COMMIT";
+    postgres.batch_execute(lose).await.expect("lost");
+    assert_eq!(world.balance("bank").await, Some(0));
+    wait_until("reporting has them again", async || world.balance("bank").await == Some(-50)).await;
+    world.audit().await;
 }
 
 async fn a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again(world: World) {

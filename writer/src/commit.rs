@@ -107,7 +107,7 @@ impl<D: Domain> Committer<'_, D> {
     }
 
     async fn attempt(&mut self, pending: &[Pending<'_, D>], locked: bool) -> Result<Attempt<D::State>, StoreError> {
-        let timer = APPEND_SECONDS.start_timer();
+        let began = Instant::now();
         let mut client = self.pool.get().await?;
         let streams = distinct_streams(pending);
         let attempt = if locked {
@@ -119,7 +119,7 @@ impl<D: Domain> Committer<'_, D> {
         } else {
             self.decide_and_append(&client, pending, &streams, false).await?
         };
-        timer.observe_duration();
+        APPEND_SECONDS.observe(began.elapsed().as_secs_f64());
         spans::record(self.log, attempt.times, &attempt.appends, &attempt.verdicts);
         Ok(attempt)
     }

@@ -58,7 +58,7 @@ impl Gate {
         let breach = |measured: &Measured| {
             let least = *self.0.get(measured.name)?;
             let ratio = measured.ceilings.first()?.ratio;
-            (ratio < least).then_some(Breach { name: measured.name, ratio, least })
+            (ratio.is_nan() || ratio < least).then_some(Breach { name: measured.name, ratio, least })
         };
         measured.iter().filter_map(breach).collect()
     }

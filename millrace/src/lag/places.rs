@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use millrace_runtime::kafka::Fields;
 use millrace_schemas::headers::LOG_POSITION;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 /// Longest wait inside one poll.
@@ -94,10 +95,7 @@ impl Places {
 
 impl From<&BorrowedMessage<'_>> for Mark {
     fn from(message: &BorrowedMessage<'_>) -> Self {
-        let position = message.headers().and_then(|headers| {
-            let value = headers.iter().find(|header| header.key == LOG_POSITION)?.value?;
-            std::str::from_utf8(value).ok()?.parse().ok()
-        });
+        let position = Fields::of(message).text(LOG_POSITION).and_then(|position| position.parse().ok());
         let timestamp = message.timestamp().to_millis().and_then(|millis| Timestamp::from_millisecond(millis).ok());
         Self { position, timestamp }
     }

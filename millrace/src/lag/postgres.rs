@@ -1,6 +1,7 @@
 //! What Postgres says: how far the log has got, and what each read model has applied.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use anyhow::Context;
 use deadpool_postgres::{Object, Pool};
@@ -11,6 +12,8 @@ use millrace_schemas::LogName;
 use millrace_store::{Cursor, Log};
 use tokio::sync::OnceCell;
 
+/// A look that takes longer has failed: a server that hangs refuses nothing.
+const ANSWER: Duration = Duration::from_secs(10);
 /// One looks; the other may count commands meanwhile.
 const CONNECTIONS: usize = 2;
 
@@ -50,6 +53,11 @@ impl LogObserver {
     /// # Errors
     /// When Postgres does not answer, or has no such log or read model.
     pub async fn look(&self, published: &BTreeMap<i32, i64>) -> anyhow::Result<LogLook> {
+        let look = tokio::time::timeout(ANSWER, self.look_without_end(published)).await;
+        look.with_context(|| format!("Postgres has not answered for {ANSWER:?}"))?
+    }
+
+    async fn look_without_end(&self, published: &BTreeMap<i32, i64>) -> anyhow::Result<LogLook> {
         let (client, log) = self.open().await?;
         let mut read_models = BTreeMap::new();
         for name in millrace_projectors::names() {

@@ -11,7 +11,7 @@ mod reading;
 mod spans;
 mod take;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_runtime::kafka::{Inbox, Record, consumer_config};
 use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
@@ -32,6 +32,8 @@ const BUSY: usize = 100;
 const LINGER: Duration = Duration::from_millis(5);
 /// With nothing to do for so long, look after what may be stuck.
 const IDLE: Duration = Duration::from_secs(1);
+/// Every so many looks it is asked whether the read model still is where it was left.
+const CONFIRM: u32 = 10;
 /// Connections to Postgres: one transaction at a time, and one to spare while a broken connection goes.
 const CONNECTIONS: usize = 2;
 
@@ -67,6 +69,8 @@ struct Runner {
     inbox: Inbox,
     readings: Readings,
     probe: Probe,
+    /// Times that it was looked after what may be stuck.
+    looks: u32,
 }
 
 impl Runner {
@@ -95,14 +99,29 @@ impl Runner {
         let inbox = Inbox::join(&config, &topic, assigned(name)).map_err(ProjectorError::from)?;
         read_model.health.set_started();
         tracing::info!(projector = name, %topic, group, "running");
-        Ok(Self { read_model, codec, config, topic, inbox, readings: Readings::new(), probe: Probe::default() })
+        Ok(Self {
+            read_model,
+            codec,
+            config,
+            topic,
+            inbox,
+            readings: Readings::new(),
+            probe: Probe::default(),
+            looks: 0,
+        })
     }
 
     async fn work(&mut self) -> Result<(), Stopped<ProjectorError>> {
         let mut records: Vec<Record> = Vec::with_capacity(BATCH);
         let mut linger = Duration::ZERO;
+        let mut looked = Instant::now();
         loop {
             self.read_model.health.beat();
+            if looked.elapsed() >= IDLE {
+                // also while some partitions are busy: others may be quiet
+                self.look_after().await?;
+                looked = Instant::now();
+            }
             let next = self.inbox.next_batch(&mut records, BATCH, linger);
             let lost = tokio::select! {
                 () = self.read_model.shutdown.cancelled() => return Ok(()),
@@ -116,9 +135,7 @@ impl Runner {
                 tracing::warn!(?error, "the consumer can't go on; joining the group anew");
                 records.clear();
                 self.join_anew().await?;
-            } else if records.is_empty() {
-                self.look_after().await?;
-            } else {
+            } else if !records.is_empty() {
                 linger = if records.len() > BUSY { LINGER } else { Duration::ZERO };
                 self.take(&records).await?;
                 records.clear();
@@ -143,9 +160,13 @@ impl Runner {
         Ok(())
     }
 
-    /// While nothing comes: gaps whose records did not arrive, partitions that another instance got moving, and
+    /// Where nothing comes: gaps whose records did not arrive, partitions that another instance got moving, and
     /// checkpoints behind a topic that is silent.
     async fn look_after(&mut self) -> Result<(), Stopped<ProjectorError>> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(CONFIRM) {
+            self.find_what_was_lost().await?;
+        }
         self.probe.look(&self.inbox, &self.readings, &self.read_model.health);
         if self.readings.values().any(reading::Reading::is_held) {
             self.correct().await?;

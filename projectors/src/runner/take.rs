@@ -7,6 +7,7 @@ use super::Runner;
 use super::batch::{Batch, Flaw};
 use super::incoming::Incoming;
 use super::plan::{Place, Plan};
+use super::probe::Probe;
 use super::read_model::{Applied, ReadModel};
 use super::reading::Reading;
 use crate::{ProjectorError, metrics};
@@ -73,6 +74,22 @@ impl Runner {
         }
         self.show_stopped();
         Ok(news)
+    }
+
+    /// A server that crashes, or is restored, can take back what was committed last. The next event of a partition would
+    /// show that; where none comes, the last record is looked at again.
+    pub(super) async fn find_what_was_lost(&mut self) -> Result<(), Stopped<ProjectorError>> {
+        let before: Vec<(i32, i64)> = self.readings.iter().map(|(partition, r)| (*partition, r.applied)).collect();
+        self.correct().await?;
+        for (partition, applied) in before {
+            let now = self.readings.get(&partition).map_or(applied, |reading| reading.applied);
+            if now < applied {
+                tracing::warn!(partition, applied, now, "the read model has lost events; they are applied again");
+                self.readings.remove(&partition);
+                self.probe = Probe::default();
+            }
+        }
+        Ok(())
     }
 
     async fn read(&self, plan: &Plan, incoming: &[Incoming<'_>]) -> Result<Batch, Stopped<ProjectorError>> {

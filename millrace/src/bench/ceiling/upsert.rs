@@ -30,6 +30,8 @@ impl Upserts {
     /// Writes them, each in a transaction of its own, on one connection; events a second.
     pub async fn write(&self, pool: &Pool) -> anyhow::Result<f64> {
         let client = pool.get().await?;
+        // as a projector's
+        client.batch_execute("SET synchronous_commit = off").await?;
         let statement = client.prepare_cached(include_str!("sql/upsert.sql")).await?;
         let started = Instant::now();
         for batch in &self.batches {

@@ -15,6 +15,9 @@ use crate::bench::measured::histogram;
 /// How often it is looked. Latencies are too long by up to so much.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// The same where no rate is asked for: looking costs as much as some hundred events.
+const SELDOM: Duration = Duration::from_millis(20);
+
 /// When each partition's checkpoint was first seen at a position.
 #[derive(Debug)]
 pub struct History(Vec<Vec<Seen>>);
@@ -33,7 +36,7 @@ struct Seen {
 pub async fn look(run: &Run, client: &Client, log: &LogName, partitions: u32) -> anyhow::Result<History> {
     let statement = client.prepare_cached(include_str!("sql/checkpoints.sql")).await?;
     let mut history = History(vec![Vec::new(); partitions as usize]);
-    let mut ticks = tokio::time::interval(LOOK);
+    let mut ticks = tokio::time::interval(if run.rate.is_some() { LOOK } else { SELDOM });
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !run.is_over() {
         ticks.tick().await;
