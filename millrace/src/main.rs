@@ -47,8 +47,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::failure(&error.into()),
     };
-    let result = runtime.block_on(run(cli));
-    millrace_runtime::trace::end();
+    let result = runtime.block_on(async {
+        let result = run(cli).await;
+        millrace_runtime::trace::end().await;
+        result
+    });
     // librdkafka's threads may still be leaving their groups: they are not waited for
     runtime.shutdown_background();
     result.unwrap_or_else(|error| exit::failure(&error))
