@@ -49,8 +49,7 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let result = run(cli).await;
-        // on another thread: what is left to export goes out by this one
-        let _ = tokio::task::spawn_blocking(millrace_runtime::trace::end).await;
+        millrace_runtime::trace::end().await;
         result
     });
     // librdkafka's threads may still be leaving their groups: they are not waited for

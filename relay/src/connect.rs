@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use millrace_runtime::kafka::{check_topics, client_config, consumer_config, producer_config};
+use millrace_runtime::kafka::{check_topics, client_config, consumer_config, prompt_producer_config};
 use millrace_runtime::{Health, Settings, Shutdown, postgres, retry};
 use millrace_schemas::{Codec, Contract, LogName, Registry};
 use millrace_store::{Log, StoreError};
@@ -58,7 +58,7 @@ fn postgres(settings: &Settings, log: &LogName) -> Result<Pool, RelayError> {
 /// (`enable.gapless.guarantee`), and waits for Kafka as long as it takes, because a record that times out is not covered
 /// by that. Source: librdkafka's CONFIGURATION.md.
 fn producer(settings: &Settings) -> Result<ClientConfig, RelayError> {
-    let mut config = producer_config(settings)?;
+    let mut config = prompt_producer_config(settings)?;
     config.set("enable.gapless.guarantee", "true").set("message.timeout.ms", "0");
     Ok(config)
 }

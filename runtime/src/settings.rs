@@ -98,7 +98,7 @@ const DEFAULTS: Defaults = Defaults {
     log: "ledger",
     partitions: 12,
     replication_factor: -1,
-    batch_commands: 1000,
+    batch_commands: 2000,
     batch_linger_ms: 5,
     max_command_bytes: 256 * 1024,
     session_timeout_ms: 6000,

@@ -30,11 +30,11 @@ pub(crate) fn begin(provider: SdkTracerProvider) {
     let _ = EXPORT.set(Export { provider, tracer });
 }
 
-/// Sends the last spans off, for two seconds at most. Blocks: call it off the runtime, while that still runs.
-pub fn end() {
+/// Sends the last spans off, for two seconds at most.
+pub async fn end() {
     if let Some(export) = EXPORT.get() {
-        // the exporter has told what is wrong with the collector
-        let _ = export.provider.shutdown_with_timeout(FLUSH);
+        // it blocks, while this runtime sends; the exporter has told what is wrong with the collector
+        let _ = tokio::task::spawn_blocking(|| export.provider.shutdown_with_timeout(FLUSH)).await;
     }
 }
 

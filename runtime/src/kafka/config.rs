@@ -118,3 +118,13 @@ pub fn producer_config(settings: &Settings) -> Result<ClientConfig, SettingsErro
         .set("queue.buffering.max.kbytes", "32768");
     Ok(with_properties(config, settings))
 }
+
+/// The same for whole pages: they are handed over at once, so there is little to wait for.
+///
+/// # Errors
+/// When the bootstrap servers are not set.
+pub fn prompt_producer_config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
+    let mut config = producer_config(settings)?;
+    config.set("linger.ms", "0.5");
+    Ok(with_properties(config, settings))
+}

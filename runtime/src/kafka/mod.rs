@@ -12,7 +12,7 @@ mod trouble;
 
 pub use aside::aside;
 pub(crate) use config::check_properties;
-pub use config::{client_config, consumer_config, gathering_consumer_config, producer_config};
+pub use config::{client_config, consumer_config, gathering_consumer_config, producer_config, prompt_producer_config};
 pub use fields::Fields;
 pub use inbox::{Inbox, Offsets, Record};
 pub use meter::Meter;
