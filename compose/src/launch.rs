@@ -64,6 +64,7 @@ impl Launch<'_> {
         }
         let child = command.spawn().map_err(StackError::path("starting", self.program))?;
         let pid = child.id();
+        marker::until_shown(pid);
         let process = Process::with_pid(pid);
         reap(child);
         match process {

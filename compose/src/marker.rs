@@ -5,6 +5,7 @@
 //! crash; an environment dies with its process.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::process::{Process, all_pids, leads_its_group};
 
@@ -35,6 +36,16 @@ impl Marker {
         let value = values.filter_map(|text| text.strip_prefix(VARIABLE)?.strip_prefix('=')).next()?;
         let (folder, name) = value.rsplit_once('#')?;
         Some(Self { folder: PathBuf::from(folder), name: name.to_owned() })
+    }
+}
+
+/// Waits until a process that was just started shows its environment: on a busy machine that can be a moment later than its
+/// start is reported, and until then nobody could find it.
+pub(crate) fn until_shown(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let hidden = || std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| environ.is_empty());
+    while hidden() && Process::with_pid(pid).is_some() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
