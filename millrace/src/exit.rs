@@ -5,13 +5,11 @@ use std::process::ExitCode;
 
 use millrace_compose::StackError;
 use millrace_projectors::ProjectorError;
-use millrace_relay::RelayError;
 use millrace_runtime::SettingsError;
 use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
 use millrace_schemas::{ParseLogNameError, ParseStreamIdError, RegistryError};
 use millrace_store::StoreError;
-use millrace_writer::WriterError;
 
 /// The answer is no: refused, not found, does not agree.
 pub const NO: u8 = 1;
@@ -45,27 +43,6 @@ fn is_usage(cause: &(dyn Error + 'static)) -> bool {
             cause.downcast_ref(),
             Some(StackError::PortTaken { .. } | StackError::PortTwice { .. } | StackError::PortsDiffer { .. })
         )
-        || is_services_usage(cause)
-}
-
-/// The same of a service's error, which stands for the one inside it.
-fn is_services_usage(cause: &(dyn Error + 'static)) -> bool {
-    matches!(
-        cause.downcast_ref(),
-        Some(
-            WriterError::Settings(_) | WriterError::LogName(_) | WriterError::PostgresUrl(PostgresUrlError::Malformed)
-        )
-    ) || matches!(
-        cause.downcast_ref(),
-        Some(RelayError::Settings(_) | RelayError::LogName(_) | RelayError::PostgresUrl(PostgresUrlError::Malformed))
-    ) || matches!(
-        cause.downcast_ref(),
-        Some(
-            ProjectorError::Settings(_)
-                | ProjectorError::LogName(_)
-                | ProjectorError::PostgresUrl(PostgresUrlError::Malformed)
-        )
-    )
 }
 
 /// The error and its causes in one line; a cause that the error says already is left out.
@@ -91,6 +68,9 @@ impl Error for Usage {}
 
 #[cfg(test)]
 mod tests {
+    use millrace_relay::RelayError;
+    use millrace_writer::WriterError;
+
     use super::*;
 
     #[test]
@@ -111,5 +91,17 @@ mod tests {
         }
         let failed = anyhow::Error::from(std::io::Error::other("no answer"));
         assert!(!failed.chain().any(is_usage));
+    }
+
+    #[test]
+    fn a_services_wrong_setting_is_wrong_usage() {
+        let missing = || SettingsError::Missing { variable: "MILLRACE_KAFKA_BOOTSTRAP", example: "host:9092" };
+        let writer = anyhow::Error::from(WriterError::from(missing()));
+        let relay = anyhow::Error::from(RelayError::from(missing()));
+        let projector = anyhow::Error::from(ProjectorError::from(missing()));
+        for error in [writer, relay, projector] {
+            assert!(error.chain().any(is_usage));
+            assert_eq!(chain(&error), missing().to_string(), "said once");
+        }
     }
 }

@@ -31,13 +31,13 @@ pub enum ProjectorError {
         log: String,
     },
     /// A setting is missing or wrong.
-    #[error(transparent)]
+    #[error("{0}")]
     Settings(#[from] SettingsError),
     /// The log's name is none.
-    #[error(transparent)]
+    #[error("{0}")]
     LogName(#[from] ParseLogNameError),
     /// The address of Postgres is none.
-    #[error(transparent)]
+    #[error("{0}")]
     PostgresUrl(#[from] PostgresUrlError),
     /// Postgres said no, or did not answer.
     #[error("{}", fault::in_words(.0))]

@@ -1,110 +1,69 @@
 //! What the projectors count. Partitions are few and fixed, so they may be a label.
 
-use std::sync::LazyLock;
-
+use millrace_runtime::metric;
 use prometheus::{
     HistogramVec, IntCounterVec, IntGaugeVec, exponential_buckets, register_histogram_vec, register_int_counter_vec,
     register_int_gauge_vec,
 };
-
-const ONCE: &str = "a metric is declared once";
 
 /// 1 ms to about 65 s.
 fn seconds() -> Vec<f64> {
     exponential_buckets(0.001, 2.0, 17).expect("a start above 0 and a factor above 1 make buckets")
 }
 
-macro_rules! metric {
-    ($(#[$doc:meta])* $name:ident: $kind:ty = $register:ident($metric:literal, $help:literal, $labels:expr $(, $buckets:expr)?)) => {
-        $(#[$doc])*
-        pub(crate) static $name: LazyLock<$kind> =
-            LazyLock::new(|| $register!($metric, $help, $labels $(, $buckets)?).expect(ONCE));
-    };
-}
-
-metric!(
-    /// Events applied and committed.
-    APPLIED: IntCounterVec = register_int_counter_vec(
-        "millrace_projector_events_applied_total",
-        "Events applied to the read model and committed.",
-        &["projector", "partition"]
-    )
-);
-metric!(
-    /// Records whose position the read model had.
-    DUPLICATES: IntCounterVec = register_int_counter_vec(
-        "millrace_projector_duplicates_total",
-        "Records dropped because the read model had applied their position before.",
-        &["projector", "partition"]
-    )
-);
-metric!(
-    /// Records that came before their predecessors.
-    GAPS: IntCounterVec = register_int_counter_vec(
-        "millrace_projector_gaps_total",
-        "Times that a record came whose predecessor had not been applied; the topic was read again from there.",
-        &["projector", "partition"]
-    )
-);
-metric!(
-    /// Records without a position.
-    FOREIGN: IntCounterVec = register_int_counter_vec(
-        "millrace_projector_foreign_records_total",
-        "Records on the event topic that are no events of the log (they have no position), passed over.",
-        &["projector", "partition"]
-    )
-);
-metric!(
-    /// Position of the checkpoint.
-    CHECKPOINT: IntGaugeVec = register_int_gauge_vec(
-        "millrace_projector_checkpoint_position",
-        "Position that this instance has seen the read model at last.",
-        &["projector", "partition"]
-    )
-);
-metric!(
-    /// Partitions at a standstill.
-    STOPPED: IntGaugeVec = register_int_gauge_vec(
-        "millrace_projector_stopped_partitions",
-        "Partitions that stand still because of a missing or impossible event; the log of this process says which.",
-        &["projector"]
-    )
-);
-metric!(
-    /// Seconds that a transaction took.
-    APPLY_SECONDS: HistogramVec = register_histogram_vec(
-        "millrace_projector_apply_duration_seconds",
-        "Duration of the transactions that apply a batch, in seconds.",
-        &["projector"],
-        seconds()
-    )
-);
-metric!(
-    /// Events of a transaction.
-    BATCH_EVENTS: HistogramVec = register_histogram_vec(
-        "millrace_projector_batch_events",
-        "Events applied in one transaction.",
-        &["projector"],
-        vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0]
-    )
-);
-metric!(
-    /// Partitions of the event topic.
-    ASSIGNED: IntGaugeVec = register_int_gauge_vec(
-        "millrace_projector_assigned_partitions",
-        "Partitions of the event topic that this instance reads.",
-        &["projector"]
-    )
-);
-metric!(
-    /// Seconds from the log's commit to the read model's.
-    VISIBLE_SECONDS: HistogramVec = register_histogram_vec(
-        "millrace_projector_commit_to_visible_seconds",
-        "From the commit of an event to its visibility in the read model, in seconds.",
-        &["projector"],
-        seconds()
-    )
-);
+metric!(pub(crate) APPLIED: IntCounterVec = register_int_counter_vec!(
+    "millrace_projector_events_applied_total",
+    "Events applied to the read model and committed.",
+    &["projector", "partition"]
+));
+metric!(pub(crate) DUPLICATES: IntCounterVec = register_int_counter_vec!(
+    "millrace_projector_duplicates_total",
+    "Records dropped because the read model had applied their position before.",
+    &["projector", "partition"]
+));
+metric!(pub(crate) GAPS: IntCounterVec = register_int_counter_vec!(
+    "millrace_projector_gaps_total",
+    "Times that a record came whose predecessor had not been applied; the topic was read again from there.",
+    &["projector", "partition"]
+));
+metric!(pub(crate) FOREIGN: IntCounterVec = register_int_counter_vec!(
+    "millrace_projector_foreign_records_total",
+    "Records on the event topic that are no events of the log (they have no position), passed over.",
+    &["projector", "partition"]
+));
+metric!(pub(crate) CHECKPOINT: IntGaugeVec = register_int_gauge_vec!(
+    "millrace_projector_checkpoint_position",
+    "Position that this instance has seen the read model at last.",
+    &["projector", "partition"]
+));
+metric!(pub(crate) STOPPED: IntGaugeVec = register_int_gauge_vec!(
+    "millrace_projector_stopped_partitions",
+    "Partitions that stand still because of a missing or impossible event; the log of this process says which.",
+    &["projector"]
+));
+metric!(pub(crate) APPLY_SECONDS: HistogramVec = register_histogram_vec!(
+    "millrace_projector_apply_duration_seconds",
+    "Duration of the transactions that apply a batch, in seconds.",
+    &["projector"],
+    seconds()
+));
+metric!(pub(crate) BATCH_EVENTS: HistogramVec = register_histogram_vec!(
+    "millrace_projector_batch_events",
+    "Events applied in one transaction.",
+    &["projector"],
+    vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0]
+));
+metric!(pub(crate) ASSIGNED: IntGaugeVec = register_int_gauge_vec!(
+    "millrace_projector_assigned_partitions",
+    "Partitions of the event topic that this instance reads.",
+    &["projector"]
+));
+metric!(pub(crate) VISIBLE_SECONDS: HistogramVec = register_histogram_vec!(
+    "millrace_projector_commit_to_visible_seconds",
+    "From the commit of an event to its visibility in the read model, in seconds.",
+    &["projector"],
+    seconds()
+));
 
 /// Makes what has no partition visible from the start, so that a dashboard shows zero, not nothing.
 pub(crate) fn declare(projector: &str) {

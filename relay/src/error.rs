@@ -14,13 +14,13 @@ pub(crate) type Step<T> = Result<T, Stopped<RelayError>>;
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// Settings are missing or wrong.
-    #[error(transparent)]
+    #[error("{0}")]
     Settings(#[from] SettingsError),
     /// The log's name is none.
-    #[error(transparent)]
+    #[error("{0}")]
     LogName(#[from] ParseLogNameError),
     /// The address of Postgres can't be used.
-    #[error(transparent)]
+    #[error("{0}")]
     PostgresUrl(#[from] PostgresUrlError),
     /// The log does not exist, or is damaged.
     #[error(transparent)]

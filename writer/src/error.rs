@@ -11,13 +11,13 @@ use rdkafka::error::KafkaError;
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// A setting is missing or wrong.
-    #[error(transparent)]
+    #[error("{0}")]
     Settings(#[from] SettingsError),
     /// The log's name is none.
-    #[error(transparent)]
+    #[error("{0}")]
     LogName(#[from] ParseLogNameError),
     /// The address of Postgres is none.
-    #[error(transparent)]
+    #[error("{0}")]
     PostgresUrl(#[from] PostgresUrlError),
     /// The log can't be used.
     #[error(transparent)]
