@@ -20,6 +20,7 @@ pub(crate) struct Connected {
     pub(crate) pool: Pool,
     pub(crate) log: Log,
     pub(crate) codec: Codec,
+    pub(crate) listener: tokio_postgres::Config,
     pub(crate) tails: TailReader,
     pub(crate) member: ClientConfig,
     pub(crate) producer: ClientConfig,
@@ -32,6 +33,7 @@ pub(crate) async fn connect(settings: &Settings, health: &Health, shutdown: &Shu
     let name: LogName = settings.log.parse().map_err(RelayError::from)?;
     let group = settings.group.clone().unwrap_or_else(|| format!("{name}.relay"));
     let pool = postgres(settings, &name)?;
+    let listener = listener(settings)?;
     let url = settings.registry_url().map_err(RelayError::from)?;
     let registry = Registry::new(url).map_err(RelayError::from)?;
     let tails = consumer_config(settings, &format!("{group}.tail")).map_err(RelayError::from)?;
@@ -47,11 +49,15 @@ pub(crate) async fn connect(settings: &Settings, health: &Health, shutdown: &Shu
     retry(health, shutdown, "look at the event topic", transient, check).await?;
     let member = consumer_config(settings, &group).map_err(RelayError::from)?;
     let silence = Duration::from_millis(u64::from(settings.session_timeout_ms) / 2);
-    Ok(Connected { pool, log, codec, tails, member, producer: producer(settings)?, silence })
+    Ok(Connected { pool, log, codec, listener, tails, member, producer: producer(settings)?, silence })
 }
 
 fn postgres(settings: &Settings, log: &LogName) -> Result<Pool, RelayError> {
     Ok(postgres::pool(settings.postgres_url()?, log.as_str(), CONNECTIONS)?)
+}
+
+fn listener(settings: &Settings) -> Result<tokio_postgres::Config, RelayError> {
+    Ok(postgres::config(settings.postgres_url()?)?)
 }
 
 /// A producer that never leaves a record out and goes on with the next: it stops with a fatal error instead

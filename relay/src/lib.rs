@@ -17,6 +17,7 @@ mod error;
 mod group;
 mod handover;
 mod held;
+mod hint;
 mod membership;
 mod metrics;
 mod page;

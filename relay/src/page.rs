@@ -1,26 +1,22 @@
-//! Reading the log ahead of publishing: the next page, encoded, in a task of its own.
+//! Reading the log ahead of publishing: the next page, in a task of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use millrace_runtime::{Health, Shutdown, Stopped, retry};
-use millrace_schemas::{Codec, EncodeError, RecordedEvent};
+use millrace_schemas::RecordedEvent;
 use millrace_store::{Cursor, Log, StoreError};
 use tokio::task::JoinSet;
 
 use crate::error::{RelayError, Step};
-use crate::record::{Encoded, size_of};
+use crate::hint::{Hint, Waits};
+use crate::record::RECORD_COST;
 
-/// First wait after a page that was empty; this and [`LONGEST_WAIT`] bound what polling adds to an event's way.
-const SHORTEST_WAIT: Duration = Duration::from_millis(2);
-/// Longest wait between two looks at a log that is idle.
-const LONGEST_WAIT: Duration = Duration::from_millis(25);
 /// Most events of one partition in a page.
 const MOST_OF_A_PARTITION: usize = 1000;
 /// Most events in a page.
-const MOST_EVENTS: usize = 4000;
+const MOST_EVENTS: usize = 8000;
 /// A page larger than this makes the next one smaller.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -33,29 +29,19 @@ pub(crate) struct Want {
 
 /// What comes next in the partitions that were asked for.
 pub(crate) struct Page {
-    /// Ready to publish; in order of position inside a partition.
-    pub(crate) events: Vec<Encoded>,
+    /// In order of position inside a partition; data is JSON.
+    pub(crate) events: Vec<RecordedEvent<String>>,
     /// The epoch with which each partition was asked for.
     pub(crate) epochs: BTreeMap<i32, u64>,
-    /// The event at which a partition ends for good.
-    pub(crate) unencodable: Vec<Unencodable>,
-    /// About how many bytes the events take.
-    pub(crate) bytes: usize,
+    /// No partition had more than it was asked for.
+    pub(crate) ends_the_log: bool,
 }
 
 impl Page {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.unencodable.is_empty()
+    /// About how many bytes the events take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.events.iter().map(|event| RECORD_COST + event.data.len()).sum()
     }
-}
-
-/// An event that can't be published.
-#[derive(Debug)]
-pub(crate) struct Unencodable {
-    pub(crate) partition: i32,
-    pub(crate) position: i64,
-    pub(crate) correlation_id: Option<String>,
-    pub(crate) reason: EncodeError,
 }
 
 /// How many events to ask for, so that a page of large events stays within memory.
@@ -84,31 +70,39 @@ impl PageSize {
 pub(crate) struct Reader {
     pub(crate) pool: Pool,
     pub(crate) log: Log,
-    pub(crate) codec: Codec,
+    pub(crate) hint: Arc<Hint>,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
 }
 
 impl Reader {
-    /// Waits for the next page that has something, looking adaptively: at once (the first reading begins before the
-    /// future is polled), then more and more seldom. Cancel-safe.
+    /// Waits for the next page that has something. Looks at once (the first reading begins before the future is polled),
+    /// or, `at_the_end` of the log, when something was appended. Cancel-safe.
     ///
     /// # Errors
     /// When the log is damaged. Postgres being away is waited out.
-    pub(crate) fn next(self: Arc<Self>, wanted: Vec<Want>, limit: usize) -> impl Future<Output = Step<Page>> {
+    pub(crate) fn next(
+        self: Arc<Self>,
+        wanted: Vec<Want>,
+        limit: usize,
+        at_the_end: bool,
+    ) -> impl Future<Output = Step<Page>> {
         let wanted: Arc<[Want]> = wanted.into();
-        let mut begun = Some(beside(self.clone().read(wanted.clone(), limit)));
+        let nothing_new = at_the_end && self.hint.is_listening();
+        let mut begun = (!nothing_new).then(|| beside(self.clone().read(wanted.clone(), limit)));
         async move {
-            let mut wait = SHORTEST_WAIT;
+            let mut waits = Waits::default();
+            if nothing_new {
+                self.hint.wait(&mut waits).await;
+            }
             loop {
                 let attempt = || begun.take().unwrap_or_else(|| beside(self.clone().read(wanted.clone(), limit)));
                 let read = retry(&self.health, &self.shutdown, "read the log", StoreError::is_transient, attempt).await;
                 let page = read.map_err(into_relay)?;
-                if !page.is_empty() {
+                if !page.events.is_empty() {
                     return Ok(page);
                 }
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+                self.hint.wait(&mut waits).await;
             }
         }
     }
@@ -117,7 +111,8 @@ impl Reader {
         let cursors: Vec<Cursor> = wanted.iter().map(|want| want.cursor).collect();
         let events = self.log.read(&self.pool.get().await?, &cursors, limit as i64).await?;
         let epochs = wanted.iter().map(|want| (want.cursor.partition, want.epoch)).collect();
-        Ok(encode(&self.codec, events, epochs))
+        let ends_the_log = events.chunk_by(|a, b| a.partition == b.partition).all(|run| run.len() < limit);
+        Ok(Page { events, epochs, ends_the_log })
     }
 }
 
@@ -139,39 +134,6 @@ fn into_relay(stopped: Stopped<StoreError>) -> Stopped<RelayError> {
     }
 }
 
-/// Encodes what was read. A partition with an event that can't be encoded ends before it.
-fn encode(codec: &Codec, read: Vec<RecordedEvent<String>>, epochs: BTreeMap<i32, u64>) -> Page {
-    let mut page = Page { events: Vec::with_capacity(read.len()), epochs, unencodable: Vec::new(), bytes: 0 };
-    for event in read {
-        if page.unencodable.iter().any(|end| end.partition == event.partition) {
-            continue;
-        }
-        match encode_data(codec, &event) {
-            Ok(data) => {
-                let event = with_data(event, data);
-                page.bytes += size_of(&event);
-                page.events.push(event);
-            }
-            Err(reason) => {
-                let RecordedEvent { partition, position, metadata, .. } = event;
-                let correlation_id = metadata.correlation_id;
-                page.unencodable.push(Unencodable { partition, position, correlation_id, reason });
-            }
-        }
-    }
-    page
-}
-
-fn encode_data(codec: &Codec, event: &RecordedEvent<String>) -> Result<Vec<u8>, EncodeError> {
-    codec.encode_event(&event.event_type, &event.data)
-}
-
-fn with_data(event: RecordedEvent<String>, data: Vec<u8>) -> Encoded {
-    let RecordedEvent { partition, position, stream_id, version, event_id, event_type, metadata, recorded_at, .. } =
-        event;
-    RecordedEvent { partition, position, stream_id, version, event_id, event_type, data, metadata, recorded_at }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,11 +142,11 @@ mod tests {
     fn a_page_grows_while_its_events_are_small_and_shrinks_when_they_are_large() {
         let mut size = PageSize::default();
         assert_eq!(size.per_partition(1), MOST_OF_A_PARTITION);
-        assert_eq!(size.per_partition(12), 83);
+        assert_eq!(size.per_partition(12), 166);
         size.learn(1000);
         size.learn(1000);
         size.learn(1000);
-        assert_eq!(size.per_partition(12), 333);
+        assert_eq!(size.per_partition(12), 666);
         for _ in 0..20 {
             size.learn(100 * MOST_BYTES);
         }

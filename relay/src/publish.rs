@@ -7,8 +7,8 @@ use millrace_runtime::kafka::{Delivered, DeliveryError};
 use crate::error::{RelayError, Step};
 use crate::held::{Obstacle, State, last_offset};
 use crate::metrics;
-use crate::page::{Page, Unencodable, Want};
-use crate::record::Encoded;
+use crate::page::{Page, Want};
+use crate::record::{Encoded, Unencodable, encode};
 use crate::relay::Relay;
 use crate::window::{Batch, Contents};
 
@@ -30,14 +30,15 @@ impl Relay {
         let wanted: Vec<Want> = running.collect();
         if !wanted.is_empty() {
             let limit = self.page_size.per_partition(wanted.len());
-            self.reading = Some(Box::pin(self.reader.clone().next(wanted, limit)));
+            self.reading = Some(Box::pin(self.reader.clone().next(wanted, limit, self.at_the_end)));
         }
         Ok(())
     }
 
     /// Takes in a page that was read, but for partitions that have started anew since.
     fn accept(&mut self, page: Page) -> Result<(), RelayError> {
-        self.page_size.learn(page.bytes);
+        self.page_size.learn(page.bytes());
+        self.at_the_end = page.ends_the_log;
         for event in page.events {
             let Some(held) = self.held.get_mut(&event.partition) else { continue };
             let State::Running { read, .. } = &mut held.state else { continue };
@@ -52,19 +53,13 @@ impl Relay {
             read.recorded_at = event.recorded_at;
             self.backlog.push_back(event);
         }
-        for end in page.unencodable {
-            if self.held.get(&end.partition).is_some_and(|h| page.epochs.get(&end.partition) == Some(&h.epoch)) {
-                let Unencodable { partition, position, correlation_id, reason } = end;
-                let reason = format!("position {position} can't be encoded: {reason}");
-                self.halt(partition, Obstacle::Unencodable, &reason, correlation_id.as_deref());
-            }
-        }
         Ok(())
     }
 
-    /// Hands over what there is room for.
+    /// Encodes and hands over what there is room for.
     pub(crate) async fn publish(&mut self) -> Step<()> {
         while self.window.has_room() && self.membership.is_fresh() {
+            tokio::task::yield_now().await; // the next page comes in meanwhile
             let (batch, contents) = self.next_batch();
             if batch.is_empty() {
                 break;
@@ -79,15 +74,25 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes a batch from the backlog. What is not ours any more is left out; the next turn lets it go.
+    /// Takes a batch from the backlog. What is not ours any more is left out; the next turn lets it go. A partition with
+    /// an event that can't be encoded ends before it.
     fn next_batch(&mut self) -> (Vec<Encoded>, Contents) {
         let (mut batch, mut contents) = (Vec::new(), Contents::default());
         while !contents.is_full() {
             let Some(event) = self.backlog.pop_front() else { break };
             let Some(held) = self.held.get(&event.partition) else { continue };
-            if self.membership.is_granted(event.partition, held.grant) {
-                contents.add(&event, held.epoch);
-                batch.push(event);
+            if held.is_halted() || !self.membership.is_granted(event.partition, held.grant) {
+                continue;
+            }
+            match encode(&self.codec, event) {
+                Ok(event) => {
+                    contents.add(&event, held.epoch);
+                    batch.push(event);
+                }
+                Err(Unencodable { partition, position, correlation_id, reason }) => {
+                    let reason = format!("position {position} can't be encoded: {reason}");
+                    self.halt(partition, Obstacle::Unencodable, &reason, correlation_id.as_deref());
+                }
             }
         }
         (batch, contents)

@@ -75,6 +75,7 @@ impl Relay {
     fn reread(&mut self) {
         self.reading = None;
         self.next_page = None;
+        self.at_the_end = false;
     }
 
     /// Waits until nothing of these partitions is in flight; throws the producer away when that takes too long.

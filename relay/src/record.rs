@@ -3,18 +3,41 @@
 use std::fmt::{Display, Write as _};
 
 use millrace_runtime::kafka::Outgoing;
-use millrace_schemas::{RecordedEvent, headers};
+use millrace_schemas::{Codec, EncodeError, RecordedEvent, headers};
 use rdkafka::message::{Header, OwnedHeaders};
 
 /// An event whose data is its topic's Avro, framed.
 pub(crate) type Encoded = RecordedEvent<Vec<u8>>;
 
 /// What a record takes in memory and on the wire beside its value: key, headers, bookkeeping.
-const RECORD_COST: usize = 700;
+pub(crate) const RECORD_COST: usize = 700;
 
 /// About what a record takes up.
 pub(crate) fn size_of(event: &Encoded) -> usize {
     RECORD_COST + event.data.len()
+}
+
+/// Encodes an event's data.
+pub(crate) fn encode(codec: &Codec, event: RecordedEvent<String>) -> Result<Encoded, Unencodable> {
+    let data = match codec.encode_event(&event.event_type, &event.data) {
+        Ok(data) => data,
+        Err(reason) => {
+            let RecordedEvent { partition, position, metadata, .. } = event;
+            return Err(Unencodable { partition, position, correlation_id: metadata.correlation_id, reason });
+        }
+    };
+    let RecordedEvent { partition, position, stream_id, version, event_id, event_type, metadata, recorded_at, .. } =
+        event;
+    Ok(RecordedEvent { partition, position, stream_id, version, event_id, event_type, data, metadata, recorded_at })
+}
+
+/// An event that can't be published.
+#[derive(Debug)]
+pub(crate) struct Unencodable {
+    pub(crate) partition: i32,
+    pub(crate) position: i64,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) reason: EncodeError,
 }
 
 /// Makes records for one topic.

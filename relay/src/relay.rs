@@ -11,6 +11,7 @@ use std::time::Duration;
 use backon::ExponentialBackoff;
 use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox};
 use millrace_runtime::{Health, Shutdown, Stopped, Trouble};
+use millrace_schemas::{Codec, RecordedEvent};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use crate::held::Held;
 use crate::membership::Membership;
 use crate::metrics;
 use crate::page::{Page, PageSize, Reader};
-use crate::record::{Encoded, Envelope};
+use crate::record::Envelope;
 use crate::takeover::Takeover;
 use crate::window::{Batch, Window};
 
@@ -47,8 +48,11 @@ pub(crate) struct Relay {
     pub(crate) reading: Option<Reading>,
     pub(crate) next_page: Option<Page>,
     pub(crate) page_size: PageSize,
+    /// The last page had all that there was.
+    pub(crate) at_the_end: bool,
     /// The page being published: only events of partitions that are running, each after the one before.
-    pub(crate) backlog: VecDeque<Encoded>,
+    pub(crate) backlog: VecDeque<RecordedEvent<String>>,
+    pub(crate) codec: Codec,
     pub(crate) window: Window,
     pub(crate) envelope: Envelope,
     pub(crate) outbox: Outbox,
@@ -58,6 +62,8 @@ pub(crate) struct Relay {
     pub(crate) backoff: ExponentialBackoff,
     pub(crate) not_before: Instant,
     pub(crate) bookkeeping: Bookkeeping,
+    /// Where to listen for appends.
+    pub(crate) listener: tokio_postgres::Config,
     pub(crate) published: watch::Sender<Published>,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
@@ -80,7 +86,7 @@ impl Relay {
     /// Joins the group. Call inside a tokio runtime.
     pub(crate) fn new(connected: Connected, health: Health, shutdown: Shutdown) -> Result<Self, RelayError> {
         metrics::declare();
-        let Connected { pool, log, codec, tails, member, producer, silence } = connected;
+        let Connected { pool, log, codec, listener, tails, member, producer, silence } = connected;
         let topic = log.name().events_topic();
         let envelope = Envelope::new(&topic, log.name().as_str());
         let membership = Membership::join(member, &topic, silence)?;
@@ -92,11 +98,14 @@ impl Relay {
             held: BTreeMap::new(),
             takeover: Takeover { tails, topic, pool: pool.clone(), log: log.clone() },
             bookkeeping: Bookkeeping { pool: pool.clone(), log: log.clone() },
-            reader: Arc::new(Reader { pool, log, codec, health: health2, shutdown: shutdown2 }),
+            reader: Arc::new(Reader { pool, log, hint: Arc::default(), health: health2, shutdown: shutdown2 }),
+            listener,
             reading: None,
             next_page: None,
             page_size: PageSize::default(),
+            at_the_end: false,
             backlog: VecDeque::new(),
+            codec,
             window: Window::default(),
             envelope,
             outbox: Outbox::new(&producer)?,
@@ -113,8 +122,10 @@ impl Relay {
 
     /// Publishes until the process is to stop.
     pub(crate) async fn run(mut self) -> Step<()> {
-        let mut bookkeeper = JoinSet::new(); // dropped, it ends
-        bookkeeper.spawn(self.bookkeeping.clone().run(self.published.subscribe()));
+        let mut beside = JoinSet::new(); // dropped, they end
+        beside.spawn(self.bookkeeping.clone().run(self.published.subscribe()));
+        let (reader, listener) = (self.reader.clone(), self.listener.clone());
+        beside.spawn(async move { reader.hint.keep(&listener, reader.log.name()).await });
         self.health.set_started();
         let ended = self.turns().await;
         self.stop().await; // also after an error: what is in flight is worth waiting for

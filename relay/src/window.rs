@@ -14,7 +14,7 @@ pub(crate) const MAX_RECORDS: usize = 10_000;
 /// Most bytes in flight, but for the last batch.
 pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Most records in a batch.
-const BATCH_RECORDS: usize = 2000;
+const BATCH_RECORDS: usize = 500;
 /// Most bytes in a batch, but for its last record.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 

@@ -6,6 +6,7 @@
 //!
 //! Every connection used with it must have the log's schema first on its `search_path`.
 
+mod announcements;
 mod append;
 mod checkpoints;
 mod error;
@@ -16,6 +17,7 @@ mod outcome;
 mod read;
 mod size;
 
+pub use announcements::Announcements;
 pub use append::{Append, Check, Verdict};
 pub use error::StoreError;
 pub use load::{LoadedEvent, load};

@@ -47,18 +47,19 @@ pub(crate) fn outcome_from_row(log: &LogName, command_id: &str, row: &Row) -> Re
         outcome: outcome.parse().map_err(|e| StoreError::Damaged(format!("command {command_id}: {e}")))?,
         code: row.try_get("code")?,
         message: row.try_get("message")?,
-        token: token(log, &partitions, &positions),
+        token: token(log, partitions.into_iter().zip(positions)),
         streams: streams.map(|(stream_id, version)| StreamVersion { stream_id, version }).collect(),
         recorded_at: recorded_at.as_microsecond(),
     })
 }
 
-/// One token per partition with events of the command, joined by commas.
-fn token(log: &LogName, partitions: &[i32], positions: &[i64]) -> Option<String> {
+/// One token per partition with events of the command, joined by commas. `places`: partitions, and the position of the
+/// command's last event on a stream there, 0 for none.
+pub(crate) fn token(log: &LogName, places: impl IntoIterator<Item = (i32, i64)>) -> Option<String> {
     let mut last = BTreeMap::new();
-    for (partition, position) in partitions.iter().zip(positions).filter(|(_, position)| **position > 0) {
-        let known = last.entry(*partition).or_insert(0);
-        *known = (*known).max(*position);
+    for (partition, position) in places.into_iter().filter(|(_, position)| *position > 0) {
+        let known = last.entry(partition).or_insert(0);
+        *known = position.max(*known);
     }
     let tokens = last.into_iter().map(|(partition, position)| Token { log: log.clone(), partition, position });
     let tokens: Vec<String> = tokens.map(|token| token.to_string()).collect();

@@ -20,6 +20,7 @@ crate::promises![
     a_read_model_that_lost_its_last_commits_gets_them_back_while_nothing_comes,
     a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again,
     several_relays_share_the_partitions_and_hand_them_over,
+    a_relay_that_is_not_told_of_appends_any_more_finds_them_by_itself,
     a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on
 ];
 
@@ -222,6 +223,26 @@ async fn several_relays_share_the_partitions_and_hand_them_over(world: World) {
     client.send_all(&sets(40, sent, sent + 1000)).await;
     world.wait_for_outcomes(41 + 1000 + i64::try_from(sent).expect("a count")).await;
     world.audit().await;
+}
+
+async fn a_relay_that_is_not_told_of_appends_any_more_finds_them_by_itself(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send_all(&opens(10)).await;
+    world.wait_for_outcomes(11).await;
+    let postgres = world.pool(1).get().await.expect("Postgres");
+    let listening = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let mut sent = 0;
+    for _ in 0..3 {
+        let told_again = async || !postgres.query(listening, &[]).await.expect("pg_stat_activity").is_empty();
+        wait_until("the relay listens", told_again).await;
+        let cut = format!("SELECT pg_terminate_backend(pid) FROM ({listening}) AS listening");
+        postgres.execute(&cut, &[]).await.expect("it can be cut");
+        client.send_all(&sets(10, sent, sent + 100)).await;
+        sent += 100;
+        world.wait_for_outcomes(11 + i64::try_from(sent).expect("a count")).await;
+        world.audit().await;
+    }
 }
 
 async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on(world: World) {

@@ -1,14 +1,11 @@
--- append(...): commits a batch of decided commands, in order. READ COMMITTED; the lock comes first, so what is read
--- after it is what earlier appends committed.
+-- append(...): commits a batch of decided commands, in order, each by itself.
 --
 -- Per command:      command_ids, command_types, outcomes, codes, messages, metadata
--- Per stream:       stream_ids, stream_partitions (the distinct streams of the batch), stream_events (what the batch
---                   appends to it), stream_ends (what the batch appends to its partition up to its own last; 0: nothing)
+-- Per stream:       stream_ids, stream_partitions (the distinct streams of the batch)
 -- Per check, that is a stream a command was decided on, in command order:
 --                   check_commands, check_streams (both count from 1), check_expected (-1 any, -2 stream exists,
---                   otherwise that version), check_events (how many events the command appends to the stream), and
---                   how many the batch appends before those: in all (before_events), to the stream (before_in_stream),
---                   to its partition (before_in_partition)
+--                   otherwise that version), check_events (how many events the command appends to the stream),
+--                   before_events (how many the batch has before those)
 -- Per event, in check order: event_checks (count from 1), event_ids, event_types, event_data
 --
 -- Returns a row per command. verdict 'committed' or 'duplicate': with the stored outcome. 'stale': nothing of it
@@ -16,9 +13,9 @@
 -- too; the rest of the batch is not affected.
 CREATE FUNCTION append(
     command_ids text[], command_types text[], outcomes text[], codes text[], messages text[], metadata jsonb[],
-    stream_ids text[], stream_partitions integer[], stream_events bigint[], stream_ends bigint[],
+    stream_ids text[], stream_partitions integer[],
     check_commands integer[], check_streams integer[], check_expected bigint[], check_events integer[],
-    before_events bigint[], before_in_stream bigint[], before_in_partition bigint[],
+    before_events bigint[],
     event_checks integer[], event_ids uuid[], event_types text[], event_data jsonb[]
 ) RETURNS TABLE (
     verdict text, stale_stream text, actual_version bigint,
@@ -42,10 +39,8 @@ DECLARE
     heads         bigint[];      -- per partition, from 1: its last position so far
     version_before  bigint[];    -- per check: version and position that its first event comes after
     position_before bigint[];
-    sound         boolean;       -- every command commits
     verdicts      text[] := array_fill('committed'::text, ARRAY[command_count]);
     stale_streams integer[] := array_fill(0, ARRAY[command_count]);
-    last_event    record;
     this_check    integer := 1;
     first_check   integer;
     stream        integer;
@@ -55,15 +50,7 @@ DECLARE
     touched       bigint;
     moved         bigint;
 BEGIN
-    PERFORM lock_partitions(stream_partitions);
-
-    recorded := clock_timestamp();
-    heads := array_fill(0::bigint, ARRAY[1 + coalesce((SELECT max(p) FROM unnest(stream_partitions) AS p), 0)]);
-    FOR slot IN SELECT DISTINCT p + 1 FROM unnest(stream_partitions) AS p LOOP
-        SELECT e.position, e.recorded_at INTO last_event FROM last_event(slot - 1) AS e;
-        heads[slot] := coalesce(last_event.position, 0);
-        recorded := greatest(recorded, last_event.recorded_at);
-    END LOOP;
+    SELECT b.heads, b.recorded INTO heads, recorded FROM begin_append(stream_partitions) AS b;
 
     SELECT array_agg(c.command_id IS NOT NULL ORDER BY wanted.nr) INTO duplicates
       FROM unnest(command_ids) WITH ORDINALITY AS wanted(id, nr)
@@ -74,66 +61,46 @@ BEGIN
       FROM unnest(stream_ids) WITH ORDINALITY AS wanted(id, nr)
       LEFT JOIN LATERAL (SELECT version, ctid AS place FROM streams WHERE stream_id = wanted.id LIMIT 1) AS s ON true;
 
-    -- Nearly always all of it commits: what comes where is known without looking at each command in turn.
-    SELECT NOT true = ANY (duplicates)
-           AND coalesce(bool_and(c.expected = -1 OR (c.expected = -2 AND c.version > 0) OR c.expected = c.version), true),
-           coalesce(array_agg(c.version), '{}'), coalesce(array_agg(c.position), '{}')
-      INTO sound, version_before, position_before
-      FROM (SELECT k.expected, versions[k.stream] + k.in_stream AS version,
-                   heads[stream_partitions[k.stream] + 1] + k.in_partition AS position
-              FROM unnest(check_streams, check_expected, before_in_stream, before_in_partition)
-                   AS k(stream, expected, in_stream, in_partition)) AS c;
-    IF sound THEN
-        SELECT coalesce(array_agg(versions[s.nr] + s.events), '{}'),
-               coalesce(array_agg(CASE WHEN s.events > 0 THEN heads[s.partition + 1] + s.ends ELSE 0 END), '{}')
-          INTO versions, positions
-          FROM unnest(stream_partitions, stream_events, stream_ends) WITH ORDINALITY AS s(partition, events, ends, nr);
-    ELSE
-        positions := array_fill(0::bigint, ARRAY[cardinality(stream_ids)]);
-        doubtful := array_fill(false, ARRAY[cardinality(stream_ids)]);
-        version_before := array_fill(0::bigint, ARRAY[check_count]);
-        position_before := array_fill(0::bigint, ARRAY[check_count]);
-        FOR command IN 1 .. command_count LOOP
-            first_check := this_check;
-            verdict := CASE WHEN duplicates[command] THEN 'duplicate' ELSE 'committed' END;
-            WHILE this_check <= check_count AND check_commands[this_check] = command LOOP
-                stream := check_streams[this_check];
-                expected := check_expected[this_check];
-                -- On a doubtful stream an equal number says nothing: it may count other events than the decision did.
-                IF verdict = 'committed'
-                   AND NOT (expected = -1 OR (expected = -2 AND versions[stream] > 0)
-                            OR (expected = versions[stream] AND NOT doubtful[stream])) THEN
-                    verdict := 'stale';
-                    stale_streams[command] := stream;
-                END IF;
-                this_check := this_check + 1;
-            END LOOP;
-            IF verdict = 'committed' THEN
-                FOR applied IN first_check .. this_check - 1 LOOP
-                    stream := check_streams[applied];
-                    slot := stream_partitions[stream] + 1;
-                    version_before[applied] := versions[stream];
-                    position_before[applied] := heads[slot];
-                    IF check_events[applied] > 0 THEN
-                        versions[stream] := versions[stream] + check_events[applied];
-                        heads[slot] := heads[slot] + check_events[applied];
-                        positions[stream] := heads[slot];
-                    END IF;
-                END LOOP;
-            ELSE
-                verdicts[command] := verdict;
-                FOR passed_over IN first_check .. this_check - 1 LOOP
-                    IF check_events[passed_over] > 0 THEN
-                        doubtful[check_streams[passed_over]] := true;
-                    END IF;
-                END LOOP;
+    positions := array_fill(0::bigint, ARRAY[cardinality(stream_ids)]);
+    doubtful := array_fill(false, ARRAY[cardinality(stream_ids)]);
+    version_before := array_fill(0::bigint, ARRAY[check_count]);
+    position_before := array_fill(0::bigint, ARRAY[check_count]);
+    FOR command IN 1 .. command_count LOOP
+        first_check := this_check;
+        verdict := CASE WHEN duplicates[command] THEN 'duplicate' ELSE 'committed' END;
+        WHILE this_check <= check_count AND check_commands[this_check] = command LOOP
+            stream := check_streams[this_check];
+            expected := check_expected[this_check];
+            -- On a doubtful stream an equal number says nothing: it may count other events than the decision did.
+            IF verdict = 'committed'
+               AND NOT (expected = -1 OR (expected = -2 AND versions[stream] > 0)
+                        OR (expected = versions[stream] AND NOT doubtful[stream])) THEN
+                verdict := 'stale';
+                stale_streams[command] := stream;
             END IF;
+            this_check := this_check + 1;
         END LOOP;
-    END IF;
-
-    IF to_regclass('events_' || to_char(recorded AT TIME ZONE 'UTC', 'YYYY_MM')) IS NULL THEN
-        PERFORM create_month(recorded);
-    END IF;
+        IF verdict = 'committed' THEN
+            FOR applied IN first_check .. this_check - 1 LOOP
+                stream := check_streams[applied];
+                slot := stream_partitions[stream] + 1;
+                version_before[applied] := versions[stream];
+                position_before[applied] := heads[slot];
+                IF check_events[applied] > 0 THEN
+                    versions[stream] := versions[stream] + check_events[applied];
+                    heads[slot] := heads[slot] + check_events[applied];
+                    positions[stream] := heads[slot];
+                END IF;
+            END LOOP;
+        ELSE
+            verdicts[command] := verdict;
+            FOR passed_over IN first_check .. this_check - 1 LOOP
+                IF check_events[passed_over] > 0 THEN
+                    doubtful[check_streams[passed_over]] := true;
+                END IF;
+            END LOOP;
+        END IF;
+    END LOOP;
     INSERT INTO events (partition, position, stream_id, version, event_id, type, schema_version, data, metadata,
                         recorded_at)
     SELECT stream_partitions[check_streams[e.nr]],
@@ -144,6 +111,10 @@ BEGIN
       FROM unnest(event_checks, event_ids, event_types, event_data)
            WITH ORDINALITY AS e(nr, event_id, type, data, ordinal)
      WHERE verdicts[check_commands[e.nr]] = 'committed';
+    IF FOUND THEN
+        -- once this is committed, it wakes who waits at the log's end
+        PERFORM pg_notify('millrace.' || current_schema(), '');
+    END IF;
 
     INSERT INTO streams (stream_id, type, partition, version, position)
     SELECT id, split_part(id, '-', 1), partition, version, position

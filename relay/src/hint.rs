@@ -1,0 +1,107 @@
+//! The hint that wakes the relay when something was appended. Polling is the guarantee, and goes on meanwhile, seldom.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use millrace_schemas::LogName;
+use millrace_store::{Announcements, StoreError};
+use tokio::sync::Notify;
+use tokio_postgres::Config;
+
+/// How long to wait before listening again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Longest wait between two looks while Postgres tells of appends.
+const TOLD_WAIT: Duration = Duration::from_millis(250);
+/// First wait after a look that found nothing, while Postgres tells nothing; this and [`LONGEST_WAIT`] bound what polling
+/// adds to an event's way.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+/// Longest wait between two looks at a log that is idle, while Postgres tells nothing.
+const LONGEST_WAIT: Duration = Duration::from_millis(25);
+
+/// Whether something was appended since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct Hint {
+    appended: Notify,
+    listening: AtomicBool,
+}
+
+/// The waits of one reader at the end of the log.
+#[derive(Debug)]
+pub(crate) struct Waits(Duration);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(SHORTEST_WAIT)
+    }
+}
+
+impl Hint {
+    /// Listens, and again whenever the connection ends. Goes on until it is dropped.
+    pub(crate) async fn keep(&self, config: &Config, log: &LogName) {
+        loop {
+            match self.listen(config, log).await {
+                Ok(()) => tracing::info!("Postgres does not tell of appends any more; polling until it does again"),
+                Err(error) => tracing::debug!(%error, "Postgres does not tell of appends; polling"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn listen(&self, config: &Config, log: &LogName) -> Result<(), StoreError> {
+        let mut announcements = Announcements::listen(config, log).await?;
+        tracing::debug!("Postgres tells of appends");
+        self.listening.store(true, Ordering::Relaxed);
+        self.appended.notify_one(); // what came before
+        while announcements.next().await.is_some() {
+            self.appended.notify_one();
+        }
+        self.listening.store(false, Ordering::Relaxed);
+        self.appended.notify_one(); // nobody waits long for what is not told
+        Ok(())
+    }
+
+    /// Whether appends are told: then there is nothing to look for before that.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is worth looking again. Cancel-safe: an append that was told is not forgotten.
+    pub(crate) async fn wait(&self, waits: &mut Waits) {
+        if self.is_listening() {
+            // which of the two it was does not matter
+            let _ = tokio::time::timeout(TOLD_WAIT, self.appended.notified()).await;
+            *waits = Waits::default();
+        } else {
+            tokio::time::sleep(waits.0).await;
+            waits.0 = (waits.0 * 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_append_that_was_told_before_the_wait_ends_it_at_once() {
+        let hint = Hint { listening: true.into(), ..Hint::default() };
+        hint.appended.notify_one();
+        let began = Instant::now();
+        hint.wait(&mut Waits::default()).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        hint.wait(&mut Waits::default()).await;
+        assert!(began.elapsed() >= TOLD_WAIT, "told once, it is looked once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_being_told_it_looks_less_and_less_often() {
+        let (hint, mut waits, began) = (Hint::default(), Waits::default(), Instant::now());
+        for _ in 0..5 {
+            hint.wait(&mut waits).await;
+        }
+        let expected = Duration::from_millis(2 + 4 + 8 + 16 + 25);
+        assert!(began.elapsed() >= expected && began.elapsed() < expected + Duration::from_millis(10));
+    }
+}
