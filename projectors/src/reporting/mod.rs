@@ -36,9 +36,13 @@ impl Projector for Reporting {
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
             let changes = Changes::of(events)?;
-            add_to_balances(transaction, &changes).await?;
-            close_accounts(transaction, &changes).await?;
-            add_to_daily_totals(transaction, &changes).await?;
+            // sent together, in this order: accounts are closed once they are there
+            tokio::try_join!(
+                biased;
+                add_to_balances(transaction, &changes),
+                close_accounts(transaction, &changes),
+                add_to_daily_totals(transaction, &changes),
+            )?;
             Ok(())
         })
     }

@@ -33,11 +33,12 @@ pub(super) struct Flaw {
 
 impl Batch {
     /// Reads what the plan says comes next. An error is the registry's.
-    pub(super) async fn read(plan: &Plan, incoming: &[Incoming<'_>], codec: &Codec) -> Result<Self, ReadError> {
+    pub(super) async fn read(plan: &Plan, incoming: &mut [Incoming], codec: &Codec) -> Result<Self, ReadError> {
         let mut batch = Self::default();
         for indexes in plan.next.values() {
             let start = batch.events.len();
-            for record in indexes.iter().filter_map(|index| incoming.get(*index)) {
+            for index in indexes {
+                let Some(record) = incoming.get_mut(*index) else { continue };
                 match record.event(codec).await {
                     Ok(event) => batch.push(event, record.place.offset),
                     Err(ReadError::Unreadable(reason)) => {

@@ -13,10 +13,13 @@ use crate::Event;
 
 /// A record that has arrived.
 #[derive(Debug)]
-pub(super) struct Incoming<'r> {
-    message: &'r OwnedMessage,
-    fields: Fields<'r>,
+pub(super) struct Incoming {
+    record: Record,
     pub(super) place: Place,
+    /// Until they are part of an event.
+    headers: Option<EventHeaders>,
+    /// What was read ahead of its being needed.
+    read: Option<Result<Event, ReadError>>,
 }
 
 /// Why a record is no event.
@@ -48,30 +51,49 @@ struct EventHeaders {
     metadata: Metadata,
 }
 
-impl<'r> Incoming<'r> {
-    /// Reads where the record stands, and nothing else yet.
-    pub(super) fn of(record: &'r Record) -> Self {
-        let message = &record.message;
-        let fields = Fields::of(message);
+impl Incoming {
+    /// Reads where the record stands, and its headers.
+    pub(super) fn of(record: Record) -> Self {
+        let fields = Fields::of(&record.message);
         let position = fields.text(headers::LOG_POSITION).and_then(|position| position.parse().ok());
         let position = position.filter(|position| *position >= 1);
-        Self { message, fields, place: Place { partition: message.partition(), offset: message.offset(), position } }
+        let headers = position.map(|_| EventHeaders::of(&fields));
+        let place = Place { partition: record.message.partition(), offset: record.message.offset(), position };
+        Self { record, place, headers, read: None }
     }
 
     /// What it is when it can't be read.
     pub(super) fn flaw(&self, reason: String) -> Flaw {
         let Place { partition, offset, position } = self.place;
-        let correlation_id = self.fields.text(headers::CORRELATION_ID).map(ToOwned::to_owned);
+        let correlation_id = EventHeaders::of(&Fields::of(&self.record.message)).metadata.correlation_id;
         Flaw { partition, position: position.unwrap_or_default(), offset, correlation_id, reason }
     }
 
-    /// Reads all of it.
-    pub(super) async fn event(&self, codec: &Codec) -> Result<Event, ReadError> {
+    /// Reads all of it before it is asked for. Cancelled, or while the registry is away, it is read when it is.
+    pub(super) async fn read_ahead(&mut self, codec: &Codec) {
+        if self.place.position.is_some() {
+            self.read = match self.decode(codec).await {
+                Err(ReadError::Transient(_)) => None,
+                read => Some(read),
+            };
+        }
+    }
+
+    /// All of it. Asked a second time, it is read a second time.
+    pub(super) async fn event(&mut self, codec: &Codec) -> Result<Event, ReadError> {
+        match self.read.take() {
+            Some(read) => read,
+            None => self.decode(codec).await,
+        }
+    }
+
+    async fn decode(&mut self, codec: &Codec) -> Result<Event, ReadError> {
         let unreadable = |what: &str| ReadError::Unreadable(what.to_owned());
-        let headers = EventHeaders::of(&self.fields);
-        let key = self.message.key().and_then(|key| std::str::from_utf8(key).ok());
+        let message = &self.record.message;
+        let headers = self.headers.take().unwrap_or_else(|| EventHeaders::of(&Fields::of(message)));
+        let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
         let stream_id = key.and_then(|key| key.parse().ok()).ok_or_else(|| unreadable("its key is no stream id"))?;
-        let value = self.message.payload().ok_or_else(|| unreadable("it has no value"))?;
+        let value = message.payload().ok_or_else(|| unreadable("it has no value"))?;
         let received = codec.decode(Topic::Events, value).await?;
         let name = received.record.name;
         let data = LedgerEvent::read(&received);
@@ -87,7 +109,7 @@ impl<'r> Incoming<'r> {
             metadata: headers.metadata,
             recorded_at: headers
                 .recorded_at
-                .or_else(|| timestamp(self.message))
+                .or_else(|| timestamp(message))
                 .ok_or_else(|| unreadable("it has no time"))?,
         })
     }

@@ -24,7 +24,7 @@ impl Runner {
             metrics::GAPS.with_label_values(&labels).inc();
             let Some(low) = self.first_offset(partition).await? else { continue };
             match remedy(gap, low, tries) {
-                Remedy::SeekTo(offset) => self.seek(partition, gap, offset),
+                Remedy::SeekTo(offset) => self.seek(partition, gap, offset).await,
                 Remedy::Stop => self.stop_at_gap(partition, gap),
             }
         }
@@ -37,7 +37,7 @@ impl Runner {
         let answers = |error: &KafkaError| !matches!(error, KafkaError::Canceled);
         let model = &self.read_model;
         let watermarks = retry(&model.health, &model.shutdown, "ask for the first offset", answers, async || {
-            self.inbox.watermarks(partition)
+            self.offsets.watermarks(partition).await
         });
         match watermarks.await {
             Ok((low, _)) => Ok(Some(low)),
@@ -46,10 +46,10 @@ impl Runner {
         }
     }
 
-    fn seek(&mut self, partition: i32, gap: Gap, offset: i64) {
+    async fn seek(&mut self, partition: i32, gap: Gap, offset: i64) {
         let Gap { expected, position, .. } = gap;
         tracing::info!(partition, expected, position, offset, "events are missing; reading the topic again");
-        if let Err(error) = self.inbox.seek(partition, offset) {
+        if let Err(error) = self.offsets.seek(partition, offset).await {
             // not ours any more, or tried again soon
             tracing::debug!(partition, %error, "no seek");
         }
@@ -96,7 +96,7 @@ impl Runner {
     }
 
     pub(super) fn pause(&self, partition: i32) {
-        if let Err(error) = self.inbox.pause(partition) {
+        if let Err(error) = self.offsets.pause(partition) {
             tracing::debug!(partition, %error, "not paused; its records are passed by");
         }
     }

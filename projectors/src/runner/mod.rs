@@ -3,6 +3,7 @@
 mod batch;
 mod gap;
 mod incoming;
+mod intake;
 mod mend;
 mod plan;
 mod probe;
@@ -11,25 +12,29 @@ mod reading;
 mod spans;
 mod take;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_runtime::kafka::{Inbox, Record, consumer_config};
+use millrace_runtime::kafka::{Inbox, Offsets, consumer_config};
 use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
 use millrace_schemas::{Codec, Contract, LogName, Registry};
 use prometheus::IntGauge;
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
 use crate::{ProjectorError, metrics, registration};
+use incoming::Incoming;
+use intake::Intake;
 use plan::Readings;
 use probe::Probe;
 use read_model::ReadModel;
 
-/// Most records in one transaction.
-const BATCH: usize = 2_000;
 /// A batch of so many says that more are on their way.
 const BUSY: usize = 100;
-/// How long to wait for those. While little comes, nothing waits.
+/// How long to wait for those.
 const LINGER: Duration = Duration::from_millis(5);
+/// The same while little comes: one append arrives in several answers of Kafka.
+const LIGHT: Duration = Duration::from_millis(1);
 /// With nothing to do for so long, look after what may be stuck.
 const IDLE: Duration = Duration::from_secs(1);
 /// Every so many looks it is asked whether the read model still is where it was left.
@@ -47,9 +52,9 @@ const CONNECTIONS: usize = 2;
 /// When there is no such projector, a setting is wrong, or the schemas or the read model's tables are not there.
 pub async fn run(name: &str, settings: &Settings, health: Health, shutdown: Shutdown) -> Result<(), ProjectorError> {
     let result = match Runner::start(name, settings, health, shutdown).await {
-        Ok(mut runner) => {
-            let result = runner.work().await;
-            runner.inbox.close().await;
+        Ok((mut runner, mut intake)) => {
+            let result = runner.work(&mut intake).await;
+            intake.close().await;
             result
         }
         Err(stopped) => Err(stopped),
@@ -60,13 +65,13 @@ pub async fn run(name: &str, settings: &Settings, health: Health, shutdown: Shut
     }
 }
 
-/// A projector at work. Owns its membership of the group, and its connections.
+/// A projector at work. Owns its connections.
 struct Runner {
     read_model: ReadModel,
-    codec: Codec,
+    codec: Arc<Codec>,
     config: ClientConfig,
     topic: String,
-    inbox: Inbox,
+    offsets: Offsets,
     readings: Readings,
     probe: Probe,
     /// Times that it was looked after what may be stuck.
@@ -79,7 +84,7 @@ impl Runner {
         settings: &Settings,
         health: Health,
         shutdown: Shutdown,
-    ) -> Result<Self, Stopped<ProjectorError>> {
+    ) -> Result<(Self, Intake), Stopped<ProjectorError>> {
         let projector = registration::find(name)?;
         metrics::declare(projector.name());
         let log: LogName = settings.log.parse().map_err(ProjectorError::from)?;
@@ -91,7 +96,7 @@ impl Runner {
         let codec = retry(&health, &shutdown, "ask the registry", ProjectorError::is_transient, async || {
             Ok(Codec::connect(registry.clone(), &log, Contract::ledger()).await?)
         });
-        let codec = codec.await?;
+        let codec = Arc::new(codec.await?);
         let read_model = ReadModel { projector, pool, log, health, shutdown };
         // before joining, so that a read model that is not there is told at once
         read_model.checkpoints(&[], ProjectorError::is_transient).await?;
@@ -99,20 +104,20 @@ impl Runner {
         let inbox = Inbox::join(&config, &topic, assigned(name)).map_err(ProjectorError::from)?;
         read_model.health.set_started();
         tracing::info!(projector = name, %topic, group, "running");
-        Ok(Self {
+        let runner = Self {
             read_model,
-            codec,
+            codec: codec.clone(),
             config,
             topic,
-            inbox,
+            offsets: inbox.offsets(),
             readings: Readings::new(),
             probe: Probe::default(),
             looks: 0,
-        })
+        };
+        Ok((runner, Intake::new(inbox, codec)))
     }
 
-    async fn work(&mut self) -> Result<(), Stopped<ProjectorError>> {
-        let mut records: Vec<Record> = Vec::with_capacity(BATCH);
+    async fn work(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
         let mut linger = Duration::ZERO;
         let mut looked = Instant::now();
         loop {
@@ -122,29 +127,45 @@ impl Runner {
                 self.look_after().await?;
                 looked = Instant::now();
             }
-            let next = self.inbox.next_batch(&mut records, BATCH, linger);
-            let lost = tokio::select! {
+            let mut came = tokio::select! {
                 () = self.read_model.shutdown.cancelled() => return Ok(()),
-                next = tokio::time::timeout(IDLE, next) => match next {
-                    Ok(Ok(())) => records.is_empty().then_some(None),
-                    Ok(Err(error)) => Some(Some(error)),
-                    Err(_) => None,
-                },
+                came = tokio::time::timeout(IDLE, intake.wait(linger)) => came.unwrap_or(Ok(())),
             };
-            if let Some(error) = lost {
-                tracing::warn!(?error, "the consumer can't go on; joining the group anew");
-                records.clear();
-                self.join_anew().await?;
-            } else if !records.is_empty() {
-                linger = if records.len() > BUSY { LINGER } else { Duration::ZERO };
-                self.take(&records).await?;
-                records.clear();
-                self.mend_gaps().await?;
+            if came.is_ok() {
+                let batch = intake.take();
+                linger = if batch.len() > BUSY { LINGER } else { LIGHT };
+                came = self.take_while_reading(batch, intake).await?;
+            }
+            if let Err(error) = came {
+                tracing::warn!(%error, "the consumer can't go on; joining the group anew");
+                self.join_anew(intake).await?;
             }
         }
     }
 
-    async fn join_anew(&mut self) -> Result<(), Stopped<ProjectorError>> {
+    /// Takes a batch and, where more are on their way, has the next one come in meanwhile.
+    async fn take_while_reading(
+        &mut self,
+        batch: Vec<Incoming>,
+        intake: &mut Intake,
+    ) -> Result<Result<(), KafkaError>, Stopped<ProjectorError>> {
+        let more_to_come = batch.len() > BUSY;
+        let taking = async {
+            if !batch.is_empty() {
+                self.take(batch).await?;
+                self.mend_gaps().await?;
+            }
+            Ok(())
+        };
+        tokio::pin!(taking);
+        tokio::select! {
+            biased;
+            taken = &mut taking => taken.map(Ok),
+            read = intake.fill(), if more_to_come => taking.await.map(|()| read),
+        }
+    }
+
+    async fn join_anew(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
         let ReadModel { projector, health, shutdown, .. } = &self.read_model;
         let name = projector.name();
         let joined = retry(
@@ -156,7 +177,8 @@ impl Runner {
         );
         let inbox = joined.await?;
         self.readings.clear();
-        std::mem::replace(&mut self.inbox, inbox).close().await;
+        self.offsets = inbox.offsets();
+        intake.replace(inbox).await;
         Ok(())
     }
 
@@ -167,7 +189,7 @@ impl Runner {
         if self.looks.is_multiple_of(CONFIRM) {
             self.find_what_was_lost().await?;
         }
-        self.probe.look(&self.inbox, &self.readings, &self.read_model.health);
+        self.probe.look(&self.offsets, &self.readings, &self.read_model.health).await;
         if self.readings.values().any(reading::Reading::is_held) {
             self.correct().await?;
             self.mend_gaps().await?;

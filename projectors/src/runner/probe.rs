@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use millrace_runtime::Health;
-use millrace_runtime::kafka::Inbox;
+use millrace_runtime::kafka::Offsets;
 use rdkafka::error::KafkaError;
 
 use super::plan::Readings;
@@ -30,28 +30,30 @@ impl Default for Probe {
 
 impl Probe {
     /// Looks at the partitions that nothing has come from.
-    pub(super) fn look(&mut self, inbox: &Inbox, readings: &Readings, health: &Health) {
+    pub(super) async fn look(&mut self, offsets: &Offsets, readings: &Readings, health: &Health) {
         if self.rounds == 0 {
             return;
         }
         self.rounds -= 1;
-        if let Err(error) = self.look_once(inbox, readings, health) {
+        if let Err(error) = self.look_once(offsets, readings, health).await {
             tracing::debug!(%error, "not all last records are looked at yet");
         }
     }
 
-    fn look_once(&mut self, inbox: &Inbox, readings: &Readings, health: &Health) -> Result<(), KafkaError> {
-        let all = || inbox.partitions().map(|count| (0..i32::try_from(count).unwrap_or(i32::MAX)).collect());
-        let mut partitions = self.partitions.take().map_or_else(all, Ok)?;
+    async fn look_once(&mut self, offsets: &Offsets, readings: &Readings, health: &Health) -> Result<(), KafkaError> {
+        let mut partitions = match self.partitions.take() {
+            Some(partitions) => partitions,
+            None => (0..i32::try_from(offsets.partitions().await?).unwrap_or(i32::MAX)).collect(),
+        };
         partitions.retain(|partition| !readings.contains_key(partition));
         let unseen: Vec<i32> = partitions.iter().copied().collect();
         let remaining = self.partitions.insert(partitions);
         for partition in unseen {
             health.beat();
-            let (low, high) = inbox.watermarks(partition)?;
+            let (low, high) = offsets.watermarks(partition).await?;
             // anywhere else, records will come by themselves
-            let at_the_end = low < high && inbox.committed(partition)? == Some(high);
-            if at_the_end && inbox.seek(partition, high - 1).is_ok() {
+            let at_the_end = low < high && offsets.committed(partition).await? == Some(high);
+            if at_the_end && offsets.seek(partition, high - 1).await.is_ok() {
                 remaining.remove(&partition);
             }
         }

@@ -117,11 +117,16 @@ impl ReadModel {
     async fn transact(&self, events: &[Event], steps: &[Move]) -> Result<bool, CommitError> {
         let mut client = self.pool.get().await?;
         let transaction = client.transaction().await?;
-        if !checkpoints::advance(&transaction, &self.log, steps).await? {
-            transaction.rollback().await?;
+        // sent together: round trips are most of what little work costs
+        let (advanced, applied) = tokio::join!(
+            checkpoints::advance(&transaction, &self.log, steps),
+            self.projector.apply(&transaction, events),
+        );
+        if !advanced? {
+            transaction.rollback().await?; // whatever became of the rows
             return Ok(false);
         }
-        self.projector.apply(&transaction, events).await?;
+        applied?;
         transaction.commit().await?;
         Ok(true)
     }

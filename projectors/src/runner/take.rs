@@ -1,6 +1,5 @@
 //! Taking a batch of records.
 
-use millrace_runtime::kafka::Record;
 use millrace_runtime::{Stopped, retry};
 
 use super::Runner;
@@ -13,9 +12,8 @@ use super::reading::Reading;
 use crate::{ProjectorError, metrics};
 
 impl Runner {
-    /// Applies what is next among `records`, and tells Kafka what is dealt with.
-    pub(super) async fn take(&mut self, records: &[Record]) -> Result<(), Stopped<ProjectorError>> {
-        let incoming: Vec<Incoming<'_>> = records.iter().map(Incoming::of).collect();
+    /// Applies what is next among the records, and tells Kafka what is dealt with.
+    pub(super) async fn take(&mut self, mut incoming: Vec<Incoming>) -> Result<(), Stopped<ProjectorError>> {
         let places: Vec<Place> = incoming.iter().map(|record| record.place).collect();
         self.begin(&places).await?;
         let mut corrected = false;
@@ -25,7 +23,7 @@ impl Runner {
             if !plan.too_far.is_empty() && !std::mem::replace(&mut corrected, true) && self.correct().await? {
                 continue;
             }
-            let batch = self.read(&plan, &incoming).await?;
+            let batch = self.read(&plan, &mut incoming).await?;
             match self.read_model.apply(&batch).await? {
                 Applied::All(flaws) => {
                     // what could not be applied stands before what could not be read
@@ -92,7 +90,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn read(&self, plan: &Plan, incoming: &[Incoming<'_>]) -> Result<Batch, Stopped<ProjectorError>> {
+    async fn read(&self, plan: &Plan, incoming: &mut [Incoming]) -> Result<Batch, Stopped<ProjectorError>> {
         let ReadModel { health, shutdown, .. } = &self.read_model;
         // what can't be read at all is not an error here but a flaw of the batch
         let batch =
@@ -108,7 +106,7 @@ impl Runner {
             self.stop_at_flaw(&flaw);
         }
         for (partition, offset) in plan.done.iter().filter(|(_, offset)| **offset >= 0) {
-            self.inbox.done(*partition, *offset);
+            self.offsets.done(*partition, *offset);
         }
         for partition in plan.too_far.keys() {
             // a pause does not outlive a full inbox

@@ -19,6 +19,7 @@ use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::aside::aside;
 use super::fields::Fields;
 use super::meter::Meter;
 use super::trouble::Trouble;
@@ -52,7 +53,7 @@ pub struct Inbox {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Notes what is dealt with. Clones serve the same member.
+/// Where a member stands in its partitions, and goes on. Clones serve the same member.
 #[derive(Clone)]
 pub struct Offsets {
     topic: String,
@@ -126,6 +127,64 @@ impl Offsets {
         }
     }
 
+    /// Reads a partition again from `offset`. Records handed on before may still arrive first.
+    ///
+    /// # Errors
+    /// When the partition is not assigned.
+    pub async fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
+        self.ask(move |consumer, topic| consumer.seek(topic, partition, Offset::Offset(offset), ANSWER)).await
+    }
+
+    /// Stops the flow of a partition until it is assigned anew.
+    ///
+    /// # Errors
+    /// When the partition is not assigned.
+    pub fn pause(&self, partition: i32) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        self.consumer()?.pause(&list)
+    }
+
+    /// First and next offset of a partition.
+    ///
+    /// # Errors
+    /// When Kafka does not answer within 5 s.
+    pub async fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
+        self.ask(move |consumer, topic| consumer.fetch_watermarks(topic, partition, ANSWER)).await
+    }
+
+    /// Number of partitions of the topic.
+    ///
+    /// # Errors
+    /// When Kafka does not answer within 5 s.
+    pub async fn partitions(&self) -> Result<usize, KafkaError> {
+        let metadata = self.ask(|consumer, topic| consumer.fetch_metadata(Some(topic), ANSWER)).await?;
+        Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+    }
+
+    /// The offset that the group goes on from in a partition; none when it has never been there.
+    ///
+    /// # Errors
+    /// When Kafka does not answer within 5 s.
+    pub async fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
+        let committed = self.ask(move |consumer, topic| {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(topic, partition);
+            consumer.committed_offsets(list, ANSWER)
+        });
+        let committed = committed.await?;
+        Ok(committed.elements().first().and_then(|found| found.offset().to_raw()).filter(|offset| *offset >= 0))
+    }
+
+    /// Asks the brokers: on a thread beside, since the answer is waited for there.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&BaseConsumer<Member>, &str) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, KafkaError> {
+        let offsets = self.clone();
+        aside(move || question(&*offsets.consumer()?, &offsets.topic)).await?
+    }
+
     fn consumer(&self) -> Result<Arc<BaseConsumer<Member>>, KafkaError> {
         self.consumer.upgrade().ok_or(KafkaError::Canceled)
     }
@@ -163,8 +222,17 @@ impl Inbox {
         Ok(Self { offsets, records, stop, thread: Some(thread) })
     }
 
-    /// Waits for a record, then up to `linger` for more, up to `limit` in all. Cancelled, it leaves in `into` what has
-    /// come in: keep it.
+    /// Waits for the next record. Cancel-safe.
+    ///
+    /// # Errors
+    /// When librdkafka can't go on: join anew.
+    pub async fn next(&mut self) -> Result<Record, KafkaError> {
+        self.records.recv().await.ok_or(KafkaError::Canceled)?
+    }
+
+    /// Waits for a record and then, unless there are `limit` already, for `linger`; takes what has come in by then, at
+    /// most `limit`. Nothing wakes it meanwhile: to be woken for each record costs more than the record. Cancelled, it
+    /// leaves in `into` what it has taken: keep it.
     ///
     /// # Errors
     /// When librdkafka can't go on: join anew.
@@ -174,72 +242,30 @@ impl Inbox {
         limit: usize,
         linger: Duration,
     ) -> Result<(), KafkaError> {
-        let first = self.records.recv().await.ok_or(KafkaError::Canceled)?;
-        into.push(first?);
-        let deadline = tokio::time::Instant::now() + linger;
+        if into.is_empty() {
+            into.push(self.next().await?);
+        }
+        self.take_ready(into, limit)?;
+        if into.len() < limit && !linger.is_zero() {
+            tokio::time::sleep(linger).await;
+            self.take_ready(into, limit)?;
+        }
+        Ok(())
+    }
+
+    fn take_ready(&mut self, into: &mut Vec<Record>, limit: usize) -> Result<(), KafkaError> {
         while into.len() < limit {
-            match tokio::time::timeout_at(deadline, self.records.recv()).await {
-                Ok(Some(record)) => into.push(record?),
-                Ok(None) | Err(_) => break,
+            match self.records.try_recv() {
+                Ok(record) => into.push(record?),
+                Err(_) => break, // when the sender is gone, the next wait tells
             }
         }
         Ok(())
     }
 
-    /// The handle by which other tasks note what is dealt with.
+    /// The handle by which others see to what is dealt with.
     pub fn offsets(&self) -> Offsets {
         self.offsets.clone()
-    }
-
-    /// As [`Offsets::done`].
-    pub fn done(&self, partition: i32, offset: i64) {
-        self.offsets.done(partition, offset);
-    }
-
-    /// Reads a partition again from `offset`. Records handed on before may still arrive first.
-    ///
-    /// # Errors
-    /// When the partition is not assigned.
-    pub fn seek(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
-        self.offsets.consumer()?.seek(&self.offsets.topic, partition, Offset::Offset(offset), ANSWER)
-    }
-
-    /// Stops the flow of a partition until it is assigned anew.
-    ///
-    /// # Errors
-    /// When the partition is not assigned.
-    pub fn pause(&self, partition: i32) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&self.offsets.topic, partition);
-        self.offsets.consumer()?.pause(&list)
-    }
-
-    /// First and next offset of a partition.
-    ///
-    /// # Errors
-    /// When Kafka does not answer in time. Blocks up to 5 s: call it where that does no harm.
-    pub fn watermarks(&self, partition: i32) -> Result<(i64, i64), KafkaError> {
-        self.offsets.consumer()?.fetch_watermarks(&self.offsets.topic, partition, ANSWER)
-    }
-
-    /// Number of partitions of the topic.
-    ///
-    /// # Errors
-    /// When Kafka does not answer in time. Blocks up to 5 s.
-    pub fn partitions(&self) -> Result<usize, KafkaError> {
-        let metadata = self.offsets.consumer()?.fetch_metadata(Some(&self.offsets.topic), ANSWER)?;
-        Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
-    }
-
-    /// The offset that the group goes on from in a partition; none when it has never been there.
-    ///
-    /// # Errors
-    /// When Kafka does not answer in time. Blocks up to 5 s.
-    pub fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&self.offsets.topic, partition);
-        let committed = self.offsets.consumer()?.committed_offsets(list, ANSWER)?;
-        Ok(committed.elements().first().and_then(|found| found.offset().to_raw()).filter(|offset| *offset >= 0))
     }
 
     /// Commits the offsets of what is done and leaves the group.
