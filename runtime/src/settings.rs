@@ -99,7 +99,7 @@ const DEFAULTS: Defaults = Defaults {
     partitions: 12,
     replication_factor: -1,
     batch_commands: 2000,
-    batch_linger_ms: 5,
+    batch_linger_ms: 15,
     max_command_bytes: 256 * 1024,
     session_timeout_ms: 6000,
     monitor_interval_ms: 5000,

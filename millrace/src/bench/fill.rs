@@ -33,12 +33,13 @@ pub async fn open_accounts(log: &Log, pool: &Pool, streams: &[StreamId]) -> anyh
 /// Adds about so many events; makes the next batch while Postgres commits the last.
 pub async fn fill(log: &Log, pool: &Pool, appends: Appends, events: u64) -> anyhow::Result<Appends> {
     let client = pool.get().await?;
-    let (mut appends, mut batch) = made(appends, BATCH).await?;
     let mut left = events / 2;
+    let size = |left: u64| usize::try_from(left).map_or(BATCH, |left| left.min(BATCH));
+    // what is made must be appended: the versions of the next batch count on it
+    let (mut appends, mut batch) = made(appends, size(left)).await?;
     while left > 0 {
-        batch.truncate(usize::try_from(left)?.min(BATCH));
         left -= batch.len() as u64;
-        let next = made(appends, if left > 0 { BATCH } else { 0 });
+        let next = made(appends, size(left));
         let ((), next) = tokio::try_join!(append(log, &client, &batch), next)?;
         (appends, batch) = next;
     }

@@ -22,6 +22,7 @@ mod watching;
 mod work;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use millrace_compose::{Console, Progress};
@@ -35,6 +36,10 @@ use measured::Measured;
 use own_log::OwnLog;
 use report::Report;
 use servers::Servers;
+
+/// Before anything that Kafka has a share in is measured: its compiler takes a quarter of this machine's time meanwhile,
+/// and what it has compiled takes half the time after.
+const WARM_UP: Duration = Duration::from_secs(20);
 
 /// The command. Answers no when a ratio is below its gate.
 pub async fn run(settings: &SettingsArguments, arguments: &BenchArguments, output: Output) -> anyhow::Result<ExitCode> {

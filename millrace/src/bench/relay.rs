@@ -1,6 +1,6 @@
 //! `relay`: publishing what has piled up in the log.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use deadpool_postgres::Pool;
@@ -8,6 +8,7 @@ use millrace_compose::{Console, Progress};
 use millrace_runtime::kafka::{TopicSpec, client_config, create_topics, producer_config};
 use millrace_store::Log;
 
+use super::WARM_UP;
 use super::appends::Appends;
 use super::ceiling::{copy_out, produce, records_of};
 use super::fill::{fill, streams};
@@ -34,6 +35,7 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     let (log, pool) = own.open(2).await?;
     let topic = EventTopic::of(own).await?;
     let mut published = topic.publish_rest(own, &log, &pool).await?;
+    topic.warm_up(own).await?;
     let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
     let mut appends = Appends::new(Work::all(arguments), streams()?, "set");
     let (mut ours, mut produced, mut copied, mut processes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -104,6 +106,15 @@ impl EventTopic {
         }
         relay.stop().await?;
         Ok(goal)
+    }
+
+    /// Produces beside it until Kafka's code for it is compiled: that takes a quarter of this machine's time meanwhile.
+    async fn warm_up(&self, own: &OwnLog) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < WARM_UP {
+            self.flat_out(own, EVENTS / ROUNDS).await?;
+        }
+        Ok(())
     }
 
     /// Produces so many of its records flat-out to a topic beside it; records a second.

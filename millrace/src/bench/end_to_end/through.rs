@@ -18,6 +18,7 @@ use super::listen::{Heard, listen};
 use super::look::{History, look};
 use super::run::Run;
 use super::send::{Commands, send};
+use crate::bench::WARM_UP;
 use crate::bench::ceiling::reader;
 use crate::bench::fill::streams;
 use crate::bench::measured::{Flow, Latency, ProcessUse};
@@ -28,8 +29,6 @@ use crate::bench::work::{ACCOUNTS, Work};
 use crate::cli::BenchArguments;
 use crate::producing::CommandProducer;
 
-/// Sent before anything is measured: the writer has its states in memory then, and most of Kafka is compiled.
-const WARM_UP: Duration = Duration::from_secs(20);
 /// How often it is looked whether everything is done.
 const LOOK: Duration = Duration::from_millis(20);
 /// A pipeline that is not done so long after the last command is stuck.
