@@ -20,6 +20,10 @@ pub trait Projector: Send + Sync {
     /// Applies `events`, each of them for the first time as far as the read model can tell: if the transaction does
     /// not commit, they come again. Events of one partition stand in their order.
     ///
+    /// Meanwhile the checkpoints are moved on the same connection. Where another instance was faster, these events may be
+    /// in the read model already: then the transaction is rolled back, whatever comes of this. So it has no effect but
+    /// through the transaction.
+    ///
     /// Lock rows in one order (tables in a fixed one, keys sorted), since instances apply to the same tables at once.
     ///
     /// # Errors

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace_schemas::LogName;
-use millrace_store::{Announcements, StoreError};
+use millrace_store::Announcements;
 use tokio::sync::Notify;
 use tokio_postgres::Config;
+
+use crate::metrics;
 
 /// How long to wait before listening again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -38,26 +40,38 @@ impl Default for Waits {
 impl Hint {
     /// Listens, and again whenever the connection ends. Goes on until it is dropped.
     pub(crate) async fn keep(&self, config: &Config, log: &LogName) {
+        let mut told_of_it = false;
         loop {
-            match self.listen(config, log).await {
-                Ok(()) => tracing::info!("Postgres does not tell of appends any more; polling until it does again"),
-                Err(error) => tracing::debug!(%error, "Postgres does not tell of appends; polling"),
+            let ended = match Announcements::listen(config, log).await {
+                Ok(announcements) => {
+                    if std::mem::take(&mut told_of_it) {
+                        tracing::info!("Postgres tells of appends again");
+                    }
+                    self.pass_on(announcements).await;
+                    "the connection has ended".to_owned()
+                }
+                Err(error) => error.to_string(),
+            };
+            if !std::mem::replace(&mut told_of_it, true) {
+                tracing::warn!(ended, "Postgres does not tell of appends; polling for them, and listening again soon");
             }
             tokio::time::sleep(AGAIN).await;
         }
     }
 
-    async fn listen(&self, config: &Config, log: &LogName) -> Result<(), StoreError> {
-        let mut announcements = Announcements::listen(config, log).await?;
-        tracing::debug!("Postgres tells of appends");
-        self.listening.store(true, Ordering::Relaxed);
-        self.appended.notify_one(); // what came before
+    async fn pass_on(&self, mut announcements: Announcements) {
+        self.set_listening(true);
         while announcements.next().await.is_some() {
             self.appended.notify_one();
         }
-        self.listening.store(false, Ordering::Relaxed);
-        self.appended.notify_one(); // nobody waits long for what is not told
-        Ok(())
+        self.set_listening(false);
+    }
+
+    fn set_listening(&self, listening: bool) {
+        self.listening.store(listening, Ordering::Relaxed);
+        metrics::LISTENING.set(listening.into());
+        // what came before is to be found, and nobody waits long for what is not told
+        self.appended.notify_one();
     }
 
     /// Whether appends are told: then there is nothing to look for before that.

@@ -28,6 +28,10 @@ metric!(pub(crate) ASSIGNED: IntGauge = register_int_gauge!(
     "millrace_relay_assigned_partitions",
     "Partitions that this relay holds."
 ));
+metric!(pub(crate) LISTENING: IntGauge = register_int_gauge!(
+    "millrace_relay_listening",
+    "1 while Postgres tells this relay of appends, 0 while it polls for them."
+));
 metric!(pub(crate) REPUBLISHED: IntCounter = register_int_counter!(
     "millrace_relay_republished_total",
     "Events published a second time because Kafka had lost them."
@@ -48,7 +52,7 @@ metric!(pub(crate) HALTED: IntGauge = register_int_gauge!(
 /// Makes every metric visible from the start, so that a dashboard shows zero, not nothing.
 pub(crate) fn declare() {
     show([&PUBLISHED, &REPUBLISHED, &PRODUCER_RESTARTS, &DISTURBANCES]);
-    show([&ASSIGNED, &HALTED]);
+    show([&ASSIGNED, &HALTED, &LISTENING]);
     show([&OLDEST_UNPUBLISHED]);
     show([&PUBLISH_DURATION]);
 }

@@ -15,7 +15,8 @@ use crate::record::RECORD_COST;
 
 /// Most events of one partition in a page.
 const MOST_OF_A_PARTITION: usize = 1000;
-/// Most events in a page.
+/// Most events in a page. How large they are is known only when it is there: where events of many kilobytes follow small
+/// ones, one page takes as much as that, and the next ones are smaller.
 const MOST_EVENTS: usize = 8000;
 /// A page larger than this makes the next one smaller.
 const MOST_BYTES: usize = 4 * 1024 * 1024;

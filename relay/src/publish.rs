@@ -58,11 +58,14 @@ impl Relay {
 
     /// Encodes and hands over what there is room for.
     pub(crate) async fn publish(&mut self) -> Step<()> {
-        while self.window.has_room() && self.membership.is_fresh() {
+        loop {
             tokio::task::yield_now().await; // the next page comes in meanwhile
+            if self.backlog.is_empty() || !self.window.has_room() || !self.membership.is_fresh() {
+                break;
+            }
             let (batch, contents) = self.next_batch();
             if batch.is_empty() {
-                break;
+                continue;
             }
             let mut scratch = String::new();
             let records = batch.iter().map(|event| self.envelope.record(event, &mut scratch));

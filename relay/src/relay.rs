@@ -50,7 +50,8 @@ pub(crate) struct Relay {
     pub(crate) page_size: PageSize,
     /// The last page had all that there was.
     pub(crate) at_the_end: bool,
-    /// The page being published: only events of partitions that are running, each after the one before.
+    /// The page being published: each partition's events one after the other. Of one that has halted since, they are passed
+    /// over.
     pub(crate) backlog: VecDeque<RecordedEvent<String>>,
     pub(crate) codec: Codec,
     pub(crate) window: Window,

@@ -30,12 +30,12 @@ metric!(pub(crate) RETRIES: IntCounterVec = register_int_counter_vec!(
 ));
 metric!(POOL_CONNECTIONS: IntGaugeVec = register_int_gauge_vec!(
     "millrace_postgres_pool_connections",
-    "Connections to Postgres: in use, or open and idle.",
+    "Connections to Postgres of the service's pools: in use, or open and idle.",
     &["state"]
 ));
 metric!(POOL_SIZE_MAX: IntGauge = register_int_gauge!(
     "millrace_postgres_pool_size_max",
-    "Most connections to Postgres that the service opens."
+    "Most connections to Postgres that the service's pools open; a relay has one more, to listen."
 ));
 metric!(POOL_WAITING: IntGauge = register_int_gauge!(
     "millrace_postgres_pool_waiting",

@@ -9,7 +9,7 @@
 -- Per stream that a command was decided on, in command order:
 --                   check_commands, check_streams (both count from 1), check_versions (after the command), check_ends
 --                   (what the batch appends to the stream's partition up to the command's last there; 0: nothing)
--- Per event, in check order:
+-- Per event, in any order (by partition and place, few pages are written, and read later):
 --                   event_commands, event_streams (both count from 1), event_versions, event_ends (as above, up to
 --                   this one), event_ids, event_types, event_data
 --
@@ -33,6 +33,24 @@ DECLARE
     moved    bigint;
 BEGIN
     SELECT b.heads, b.recorded INTO before, recorded FROM begin_append(stream_partitions) AS b;
+
+    -- first, so that a batch that comes again writes nothing else
+    INSERT INTO commands (command_id, type, outcome, code, message, stream_ids, versions, partitions, positions,
+                          recorded_at)
+    SELECT asked.id, asked.type, asked.outcome, asked.code, asked.message,
+           coalesce(concerned.ids, '{}'), coalesce(concerned.versions, '{}'),
+           coalesce(concerned.partitions, '{}'), coalesce(concerned.positions, '{}'), recorded
+      FROM unnest(command_ids, command_types, outcomes, codes, messages)
+           WITH ORDINALITY AS asked(id, type, outcome, code, message, nr)
+      LEFT JOIN (SELECT k.command,
+                        array_agg(stream_ids[k.stream] ORDER BY k.nr) AS ids,
+                        array_agg(k.version ORDER BY k.nr) AS versions,
+                        array_agg(stream_partitions[k.stream] ORDER BY k.nr) AS partitions,
+                        array_agg(CASE WHEN k.ends > 0 THEN before[stream_partitions[k.stream] + 1] + k.ends ELSE 0 END
+                                  ORDER BY k.nr) AS positions
+                   FROM unnest(check_commands, check_streams, check_versions, check_ends)
+                        WITH ORDINALITY AS k(command, stream, version, ends, nr)
+                  GROUP BY k.command) AS concerned ON concerned.command = asked.nr;
 
     SELECT count(*) INTO to_move FROM unnest(stream_versions, stream_events) AS s(version, events)
      WHERE s.version > 0 AND s.events > 0;
@@ -62,23 +80,6 @@ BEGIN
         -- once this is committed, it wakes who waits at the log's end
         PERFORM pg_notify('millrace.' || current_schema(), '');
     END IF;
-
-    INSERT INTO commands (command_id, type, outcome, code, message, stream_ids, versions, partitions, positions,
-                          recorded_at)
-    SELECT asked.id, asked.type, asked.outcome, asked.code, asked.message,
-           coalesce(concerned.ids, '{}'), coalesce(concerned.versions, '{}'),
-           coalesce(concerned.partitions, '{}'), coalesce(concerned.positions, '{}'), recorded
-      FROM unnest(command_ids, command_types, outcomes, codes, messages)
-           WITH ORDINALITY AS asked(id, type, outcome, code, message, nr)
-      LEFT JOIN (SELECT k.command,
-                        array_agg(stream_ids[k.stream] ORDER BY k.nr) AS ids,
-                        array_agg(k.version ORDER BY k.nr) AS versions,
-                        array_agg(stream_partitions[k.stream] ORDER BY k.nr) AS partitions,
-                        array_agg(CASE WHEN k.ends > 0 THEN before[stream_partitions[k.stream] + 1] + k.ends ELSE 0 END
-                                  ORDER BY k.nr) AS positions
-                   FROM unnest(check_commands, check_streams, check_versions, check_ends)
-                        WITH ORDINALITY AS k(command, stream, version, ends, nr)
-                  GROUP BY k.command) AS concerned ON concerned.command = asked.nr;
     RETURN QUERY SELECT before, recorded;
 EXCEPTION
     -- a stream or a command id is there already, or a version is another: append() finds out which

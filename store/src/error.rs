@@ -27,6 +27,9 @@ pub enum StoreError {
     /// The log's tables are not there.
     #[error("log {0} does not exist in this database: run `millrace migrate`")]
     NoLog(String),
+    /// `LISTEN` succeeded and nothing comes of `NOTIFY`.
+    #[error("Postgres takes LISTEN and tells nothing: a connection pooler between may not pass it on")]
+    NothingTold,
     /// What is stored breaks a promise of the store. Stop and look.
     #[error("the log is damaged: {0}")]
     Damaged(String),

@@ -21,6 +21,7 @@ crate::promises![
     a_relay_that_was_frozen_for_longer_than_its_session_publishes_nothing_again,
     several_relays_share_the_partitions_and_hand_them_over,
     a_relay_that_is_not_told_of_appends_any_more_finds_them_by_itself,
+    an_account_opened_and_closed_in_one_batch_is_closed_whatever_came_before,
     a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_partitions_go_on
 ];
 
@@ -242,6 +243,33 @@ async fn a_relay_that_is_not_told_of_appends_any_more_finds_them_by_itself(world
         sent += 100;
         world.wait_for_outcomes(11 + i64::try_from(sent).expect("a count")).await;
         world.audit().await;
+    }
+}
+
+/// A connection that has closed an account, and never written a balance, must still write the balance first.
+async fn an_account_opened_and_closed_in_one_batch_is_closed_whatever_came_before(world: World) {
+    let _others = (world.service(&["writer"]).await, world.service(&["relay"]).await);
+    let client = Client::new(&world);
+    let closed = async |account: &str| {
+        let postgres = world.pool(1).get().await.expect("Postgres");
+        let sql = "SELECT closed_at IS NOT NULL FROM reporting.account_balances WHERE account_id = $1";
+        postgres.query_opt(sql, &[&account]).await.expect("balances").map(|row| row.get::<_, bool>(0))
+    };
+    let first = world.service(&["projector", "reporting"]).await;
+    client.send_all(&[JsonCommand::open("open-b", "b", None)]).await;
+    wait_until("b is there", async || closed("b").await == Some(false)).await;
+    drop(first);
+    let _second = world.service(&["projector", "reporting"]).await;
+    client.send_all(&[JsonCommand::close("close-b", "b")]).await;
+    wait_until("b is closed", async || closed("b").await == Some(true)).await;
+    for n in 0..5 {
+        let account = format!("a{n}");
+        let both = [
+            JsonCommand::open(format!("open-{n}"), &account, None),
+            JsonCommand::close(format!("close-{n}"), &account),
+        ];
+        client.send_all(&both).await;
+        wait_until("the account is closed", async || closed(&account).await == Some(true)).await;
     }
 }
 

@@ -36,11 +36,13 @@ impl Projector for Reporting {
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
             let changes = Changes::of(events)?;
-            // sent together, in this order: accounts are closed once they are there
+            // sent together; but an account is closed only once it is there
             tokio::try_join!(
                 biased;
-                add_to_balances(transaction, &changes),
-                close_accounts(transaction, &changes),
+                async {
+                    add_to_balances(transaction, &changes).await?;
+                    close_accounts(transaction, &changes).await
+                },
                 add_to_daily_totals(transaction, &changes),
             )?;
             Ok(())

@@ -119,6 +119,7 @@ impl ReadModel {
         let transaction = client.transaction().await?;
         // sent together: round trips are most of what little work costs
         let (advanced, applied) = tokio::join!(
+            biased;
             checkpoints::advance(&transaction, &self.log, steps),
             self.projector.apply(&transaction, events),
         );

@@ -74,7 +74,6 @@ impl Log {
 }
 
 /// What both ways to append say of the commands.
-#[derive(Default)]
 struct Commands<'a> {
     ids: Vec<&'a str>,
     types: Vec<&'a str>,
