@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::databases;
-use crate::password::Password;
-use crate::ports::ChosenPorts;
-use crate::registry;
+use crate::folder::ChosenPorts;
+use crate::servers::{MILLRACE, Password, registry_url};
 
 /// What clients need. `Debug` leaves the password out.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,12 +20,12 @@ pub struct Addresses {
 
 impl Addresses {
     pub(crate) fn new(ports: &ChosenPorts, password: &Password) -> Self {
-        let postgres = |login: &str| format!("postgres://{login}@127.0.0.1:{}/{}", ports.postgres, databases::MILLRACE);
+        let postgres = |login: &str| format!("postgres://{login}@127.0.0.1:{}/{}", ports.postgres, MILLRACE);
         Self {
-            postgres_url: postgres(&format!("{}:{}", databases::MILLRACE, password.expose())),
+            postgres_url: postgres(&format!("{}:{}", MILLRACE, password.expose())),
             kafka_bootstrap: format!("127.0.0.1:{}", ports.kafka),
-            registry_url: registry::url(ports.registry),
-            postgres_url_shown: postgres(databases::MILLRACE),
+            registry_url: registry_url(ports.registry),
+            postgres_url_shown: postgres(MILLRACE),
         }
     }
 }

@@ -3,32 +3,31 @@
 use futures::future::try_join_all;
 
 use crate::error::Result;
-use crate::folders::DataDir;
+use crate::folder::DataDir;
+use crate::process::{Manner, Running, Stopped, postmaster, stop};
 use crate::progress::Progress;
-use crate::running::Running;
-use crate::stop::{Manner, Stopped, stop};
-use crate::{kafka, postgres, postgres_process, registry};
+use crate::server::Server;
 
-/// Services at once, then registry, Kafka and Postgres one after the other.
+/// Stops all services at once, then registry, Kafka and Postgres one after the other.
 pub(crate) async fn stop_all(data_dir: &DataDir, progress: &dyn Progress) -> Result<Vec<Stopped>> {
     let running = Running::in_folder(data_dir);
     let services = running.services();
     let stopping = services.iter().map(|(name, process)| stop(name, *process, Manner::SERVICE, progress));
     let mut stopped = try_join_all(stopping).await?;
-    for server in [registry::NAME, kafka::NAME, postgres::NAME] {
+    for server in [Server::Registry, Server::Kafka, Server::Postgres].map(Server::name) {
         for process in running.named(server) {
             stopped.push(stop(server, process, manner_of(server), progress).await?);
         }
     }
-    postgres_process::clear_leftovers(&data_dir.postgres()).await?;
+    postmaster::clear_leftovers(&data_dir.postgres()).await?;
     Ok(stopped)
 }
 
-/// How the process of this name is asked to leave.
+/// How `down` asks the process of this name to leave.
 pub(crate) fn manner_of(name: &str) -> Manner {
-    match name {
-        postgres::NAME => Manner::POSTGRES,
-        kafka::NAME | registry::NAME => Manner::JVM,
-        _ => Manner::SERVICE,
+    match Server::parse(name) {
+        Some(Server::Postgres) => Manner::POSTGRES,
+        Some(Server::Kafka | Server::Registry) => Manner::JVM,
+        None => Manner::SERVICE,
     }
 }

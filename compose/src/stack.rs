@@ -5,41 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::addresses::Addresses;
 use crate::down::{manner_of, stop_all};
 use crate::error::{Result, StackError};
-use crate::fetch::Servers;
-use crate::folder_lock::FolderLock;
-use crate::folders::{DataDir, default_cache_dir, default_data_dir};
-use crate::password::Password;
-use crate::ports::Ports;
+use crate::fetch::ServerCache;
+use crate::folder::{DataDir, FolderLock, StackFile};
+use crate::options::StackOptions;
+use crate::process::{Manner, Running, RunningProcess, Service, ServiceStart, Stopped, stop};
 use crate::progress::{Progress, Silent};
-use crate::running::{Running, RunningProcess};
-use crate::stack_file::StackFile;
-use crate::stop::{Manner, Stopped, stop};
+use crate::servers::{Password, Ports};
 use crate::up::Up;
-
-/// Which stack, and where it listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StackOptions {
-    /// The stack's identity: everything it writes is in here.
-    pub data_dir: PathBuf,
-    /// The unpacked servers; several stacks may share it.
-    pub cache_dir: PathBuf,
-    /// Where the servers listen on 127.0.0.1.
-    pub ports: Ports,
-    /// Whether it is for minutes at most. Kafka then does without its optimising compiler, which in the first minute on two
-    /// cores takes more time than it saves (measured with the demo: 9.4 of the broker's 20 CPU seconds).
-    pub short_lived: bool,
-}
-
-impl Default for StackOptions {
-    fn default() -> Self {
-        Self {
-            data_dir: default_data_dir(),
-            cache_dir: default_cache_dir(),
-            ports: Ports::default(),
-            short_lived: false,
-        }
-    }
-}
 
 /// A stack that has been brought up at least once. It holds no process and no connection: dropping it stops nothing.
 ///
@@ -61,8 +33,8 @@ impl Stack {
         check_platform()?;
         let data_dir = DataDir::create(&options.data_dir)?;
         let _lock = FolderLock::acquire(&data_dir.lock_file(), progress).await?;
-        let servers = Servers::in_cache(&options.cache_dir)?;
-        Up::check(&data_dir, servers, options, progress).await?.bring().await?;
+        let cache = ServerCache::open(&options.cache_dir)?;
+        Up::check(&data_dir, cache, options, progress).await?.bring().await?;
         Self::read(data_dir)
     }
 
@@ -116,6 +88,23 @@ impl Stack {
     #[must_use]
     pub fn running(&self) -> Vec<RunningProcess> {
         Running::in_folder(&self.data_dir).list()
+    }
+
+    /// Starts a service that outlives us, unless one runs under this name. It inherits our environment, and `env` on
+    /// top; it works in the stack's folder and writes to `logs/<name>.log` there.
+    ///
+    /// # Errors
+    /// [`StackError::BadServiceName`], or a program that can't be started.
+    pub async fn start_service(
+        &self,
+        name: &str,
+        program: &Path,
+        args: &[String],
+        env: &[(String, String)],
+    ) -> Result<ServiceStart> {
+        let service = Service::new(name, program, args, env)?;
+        let _lock = self.lock(&Silent).await?;
+        service.start(&self.data_dir)
     }
 
     /// Stops what runs under this name, as `down` would; empty if nothing does.
@@ -194,12 +183,8 @@ impl Stack {
         found.delete()
     }
 
-    pub(crate) async fn lock(&self, progress: &dyn Progress) -> Result<FolderLock> {
+    async fn lock(&self, progress: &dyn Progress) -> Result<FolderLock> {
         FolderLock::acquire(&self.data_dir.lock_file(), progress).await
-    }
-
-    pub(crate) const fn data(&self) -> &DataDir {
-        &self.data_dir
     }
 }
 

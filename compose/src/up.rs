@@ -5,31 +5,22 @@
 
 use std::path::PathBuf;
 
-use crate::artifacts::Server;
-use crate::databases::Databases;
 use crate::error::{Result, StackError};
-use crate::fetch::Servers;
-use crate::folders::{self, DataDir};
-use crate::health::Watched;
-use crate::java;
-use crate::kafka::{self, Kafka};
-use crate::kafka_probe::KafkaProbe;
-use crate::password::Password;
-use crate::ports::{self, ChosenPorts};
-use crate::postgres::{self, Postgres};
-use crate::process::Process;
+use crate::fetch::ServerCache;
+use crate::folder::space::{self, Need};
+use crate::folder::{ChosenPorts, DataDir, StackFile};
+use crate::options::StackOptions;
+use crate::process::{LoggedProcess, Running, ServerUser};
 use crate::progress::Progress;
-use crate::registry::{self, Registry, RegistryProbe};
-use crate::running::Running;
-use crate::server_user::ServerUser;
-use crate::space::{self, Need};
-use crate::stack::StackOptions;
-use crate::stack_file::StackFile;
+use crate::server::Server;
+use crate::servers::{
+    Databases, Kafka, KafkaProbe, Password, Postgres, Registry, RegistryProbe, java, ports, until_ready,
+};
 
 /// What is known once all checks have passed.
 pub(crate) struct Up<'a> {
     data_dir: &'a DataDir,
-    servers: Servers,
+    cache: ServerCache,
     ports: ChosenPorts,
     user: Option<ServerUser>,
     /// Not looked for when both Java servers run.
@@ -43,7 +34,7 @@ impl<'a> Up<'a> {
     /// Checks all that can be checked before anything is fetched, made or started.
     pub(crate) async fn check(
         data_dir: &'a DataDir,
-        servers: Servers,
+        cache: ServerCache,
         options: &StackOptions,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
@@ -55,25 +46,25 @@ impl<'a> Up<'a> {
         }
         let user = ServerUser::for_data(&data_dir.postgres());
         if let Some(user) = &user {
-            folders::check_open_to(user, data_dir.path())?;
-            folders::check_open_to(user, servers.cache_dir())?;
+            user.check_reaches(data_dir.path())?;
+            user.check_reaches(cache.cache_dir())?;
         }
         if running.servers_missing() {
-            check_space(data_dir, &servers)?;
+            check_space(data_dir, &cache)?;
         }
-        let runs = |name: &str| running.server(name).is_some();
-        let java = if runs(kafka::NAME) && runs(registry::NAME) { PathBuf::new() } else { java::find().await? };
+        let runs = |server| running.server(server).is_some();
+        let java = if runs(Server::Kafka) && runs(Server::Registry) { PathBuf::new() } else { java::find().await? };
         let ports = ports::choose(&options.ports, remembered.map(|file| file.ports), runs)?;
         let short_lived = options.short_lived;
-        Ok(Self { data_dir, servers, ports, user, java, running, short_lived, progress })
+        Ok(Self { data_dir, cache, ports, user, java, running, short_lived, progress })
     }
 
     /// Fetches, starts and waits. Kafka starts beside Postgres, the registry after it.
     pub(crate) async fn bring(&self) -> Result<()> {
-        let file = StackFile::new(self.ports, self.servers.cache_dir().to_owned());
+        let file = StackFile::new(self.ports, self.cache.cache_dir().to_owned());
         file.write(&self.data_dir.stack_file())?;
         if self.running.servers_missing() {
-            self.servers.fetch(self.progress).await?;
+            self.cache.fetch(self.progress).await?;
         }
         let password = Password::of(self.data_dir, self.user.as_ref())?;
         let registry_after_postgres = async {
@@ -85,74 +76,65 @@ impl<'a> Up<'a> {
     }
 
     async fn postgres(&self, password: &Password) -> Result<()> {
-        let port = self.ports.postgres;
-        let watched = match self.adopt(postgres::NAME) {
-            Some(watched) => watched,
+        let (data_dir, port) = (self.data_dir, self.ports.postgres);
+        let process = match self.adopt(Server::Postgres) {
+            Some(running) => running,
             None => {
-                self.servers.verify(Server::Postgres).await?;
-                self.announce(postgres::NAME, port);
-                let programs = self.servers.folder_of(Server::Postgres);
-                let user = self.user.as_ref();
-                let launched = Postgres { data_dir: self.data_dir, programs: &programs, user, port }.start().await?;
-                Watched::launched(postgres::NAME, launched)
+                let programs = self.verified_programs(Server::Postgres, port).await?;
+                Postgres { data_dir, programs: &programs, user: self.user.as_ref(), port }.start().await?
             }
         };
-        let databases = Databases { data_dir: self.data_dir, port, password };
-        watched.until_ready(&databases, self.progress).await?;
+        let databases = Databases { data_dir, port, password };
+        until_ready(&process, &databases, self.progress).await?;
         databases.ensure().await
     }
 
     async fn kafka(&self) -> Result<()> {
         let (port, controller_port) = (self.ports.kafka, self.ports.kafka_controller);
-        let watched = match self.adopt(kafka::NAME) {
-            Some(watched) => watched,
+        let process = match self.adopt(Server::Kafka) {
+            Some(running) => running,
             None => {
-                self.servers.verify(Server::Kafka).await?;
-                self.announce(kafka::NAME, port);
-                let programs = self.servers.folder_of(Server::Kafka);
-                let (data_dir, java) = (self.data_dir, self.java.as_path());
-                let short_lived = self.short_lived;
-                let kafka = Kafka { data_dir, programs: &programs, java, short_lived, port, controller_port };
-                let launched = kafka.start().await?;
-                Watched::launched(kafka::NAME, launched)
+                let programs = self.verified_programs(Server::Kafka, port).await?;
+                let (data_dir, java, short_lived) = (self.data_dir, self.java.as_path(), self.short_lived);
+                Kafka { data_dir, programs: &programs, java, short_lived, port, controller_port }.start().await?
             }
         };
-        watched.until_ready(&KafkaProbe { port }, self.progress).await
+        until_ready(&process, &KafkaProbe { port }, self.progress).await
     }
 
     async fn registry(&self, password: &Password) -> Result<()> {
         let (port, postgres_port) = (self.ports.registry, self.ports.postgres);
-        let watched = match self.adopt(registry::NAME) {
-            Some(watched) => watched,
+        let process = match self.adopt(Server::Registry) {
+            Some(running) => running,
             None => {
-                self.servers.verify(Server::Registry).await?;
-                self.announce(registry::NAME, port);
-                let programs = self.servers.folder_of(Server::Registry);
+                let programs = self.verified_programs(Server::Registry, port).await?;
                 let (data_dir, java) = (self.data_dir, self.java.as_path());
-                let launched =
-                    Registry { data_dir, programs: &programs, java, port, postgres_port, password }.start()?;
-                Watched::launched(registry::NAME, launched)
+                Registry { data_dir, programs: &programs, java, port, postgres_port, password }.start()?
             }
         };
-        watched.until_ready(&RegistryProbe::new(port)?, self.progress).await
+        until_ready(&process, &RegistryProbe::new(port)?, self.progress).await
     }
 
-    fn adopt(&self, name: &'static str) -> Option<Watched> {
-        let process: Process = self.running.server(name)?;
-        self.progress.line(&format!("{name}: runs already (pid {})", process.pid));
-        Some(Watched { name, process, log: self.data_dir.log(name), log_from: 0 })
+    /// The server's process, if it already runs. Its whole log is its own, as far as we know.
+    fn adopt(&self, server: Server) -> Option<LoggedProcess> {
+        let (name, id) = (server.name(), self.running.server(server)?);
+        self.progress.line(&format!("{name}: runs already (pid {})", id.pid));
+        Some(LoggedProcess { name: name.to_owned(), id, log: self.data_dir.log(name), log_from: 0 })
     }
 
-    fn announce(&self, name: &str, port: u16) {
-        self.progress.line(&format!("{name}: starting on 127.0.0.1:{port}"));
+    /// Verifies a server's files, reports that the server starts, and returns the folder of its files.
+    async fn verified_programs(&self, server: Server, port: u16) -> Result<PathBuf> {
+        self.cache.verify(server).await?;
+        self.progress.line(&format!("{}: starting on 127.0.0.1:{port}", server.name()));
+        Ok(self.cache.folder_of(server))
     }
 }
 
-fn check_space(data_dir: &DataDir, servers: &Servers) -> Result<()> {
+fn check_space(data_dir: &DataDir, cache: &ServerCache) -> Result<()> {
     let for_data = if data_dir.postgres().exists() { space::KNOWN_DATA } else { space::FRESH_DATA };
-    let for_cache = if servers.are_here() { 0 } else { space::FRESH_CACHE };
+    let for_cache = if cache.are_here() { 0 } else { space::FRESH_CACHE };
     space::check(&[
         Need { folder: data_dir.path(), bytes: for_data, flag: "--data-dir" },
-        Need { folder: servers.cache_dir(), bytes: for_cache, flag: "--cache-dir" },
+        Need { folder: cache.cache_dir(), bytes: for_cache, flag: "--cache-dir" },
     ])
 }
