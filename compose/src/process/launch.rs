@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::error::{Result, StackError};
 use crate::folder::{DataDir, create_dir, log_tail};
@@ -57,7 +56,7 @@ impl Launch<'_> {
         let (file, log_from) = open_log(&log)?;
         let child = self.command(data_dir, &log, file)?.spawn().map_err(StackError::path("starting", self.program))?;
         let pid = child.id();
-        until_marker_shows(pid);
+        marker::until_shown(pid);
         // Before the child is reaped: until then nothing else can have its pid.
         let id = ProcessId::with_pid(pid);
         reap(child);
@@ -98,16 +97,6 @@ fn open_log(log: &Path) -> Result<(File, u64)> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed())?;
     let length = file.metadata().map_err(failed())?.len();
     Ok((file, length))
-}
-
-/// Waits until `/proc` shows the environment of a process that has just started. On a busy machine that can be a moment
-/// after `spawn` returns, and until then nobody could find the process by its marker.
-fn until_marker_shows(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(1);
-    let hidden = || std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| environ.is_empty());
-    while hidden() && ProcessId::with_pid(pid).is_some() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Waits for the child on a thread of its own, so that a long-lived starter collects no zombies. The thread ends with

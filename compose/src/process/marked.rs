@@ -2,23 +2,30 @@
 
 use std::path::Path;
 
-use super::marker::Marker;
-use super::process_id::{ProcessId, all_pids, leads_its_group};
+use procfs::process::Process;
 
-/// All living processes that were started under a marker of this folder, with their names.
+use super::marker::Marker;
+use super::process_id::{ProcessId, all_processes};
+
+/// All living processes that were started under a marker of this folder, with their names, in the order of their pids.
+/// A child inherits its parent's marker; only the leader of a process group is what [`Launch`](super::Launch) started.
 pub(crate) fn leaders(folder: &Path) -> Vec<(String, ProcessId)> {
-    let mut found = carriers(folder);
-    found.retain(|(_, process)| leads_its_group(process.pid));
+    let mut found: Vec<_> =
+        all_processes().filter(leads_its_group).filter_map(|process| carrier(&process, folder)).collect();
     found.sort_by_key(|(_, process)| process.pid);
     found
 }
 
-/// All living processes that carry a marker of this folder: also the children of those that were started under it.
+/// All living processes that carry a marker of this folder, children included.
 pub(crate) fn carriers(folder: &Path) -> Vec<(String, ProcessId)> {
-    let carrier = |pid: u32| {
-        let process = ProcessId::with_pid(pid)?;
-        let marker = Marker::read(pid).filter(|marker| marker.folder == folder)?;
-        Some((marker.name, process))
-    };
-    all_pids().into_iter().filter_map(carrier).collect()
+    all_processes().filter_map(|process| carrier(&process, folder)).collect()
+}
+
+fn carrier(process: &Process, folder: &Path) -> Option<(String, ProcessId)> {
+    let marker = Marker::read(process).filter(|marker| marker.folder == folder)?;
+    Some((marker.name, ProcessId::of(process)?))
+}
+
+fn leads_its_group(process: &Process) -> bool {
+    process.stat().is_ok_and(|stat| stat.pgrp == stat.pid)
 }

@@ -1,15 +1,21 @@
 //! How a process that we started is recognised later, without pid files: by a variable in its environment.
 //!
-//! `MILLRACE_STACK=<canonical folder>#<name>` is set on every child; the folder is the stack's data folder, or the cache
-//! for Maven. Postgres overwrites that memory, so `postmaster` has its own way. A pid file would lie after a
-//! crash; an environment dies with its process.
+//! Every child gets `MILLRACE_STACK=<canonical folder>#<name>`. The folder is the stack's data folder, or for Maven the
+//! cache. Postgres overwrites the memory that holds its environment, so `postmaster` finds it in another way. After a
+//! crash a pid file would lie; an environment ends with its process.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// The variable's name.
+use procfs::process::Process;
+
+use super::process_id::{ProcessId, look_up};
+
+/// The name of the variable.
 pub(crate) const VARIABLE: &str = "MILLRACE_STACK";
 
-/// Whose a process is, and what it is.
+/// The stack that a process belongs to, and its role there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
     pub folder: PathBuf,
@@ -17,22 +23,31 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// The variable's value. `folder` is UTF-8, checked by `folders::check_name`.
+    /// The variable's value. `folder` must be UTF-8, which `folder::check_name` checks.
     pub(crate) fn value(folder: &Path, name: &str) -> String {
         format!("{}#{name}", folder.display())
     }
 
-    /// The marker of a running process. None without one, and for processes of other users (unless we are root).
-    pub(crate) fn read(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
+    /// The marker of a running process. `None` without one, and for another user's process unless we are root.
+    pub(super) fn read(process: &Process) -> Option<Self> {
+        let environment = process.environ().ok()?;
+        Self::parse(environment.get(OsStr::new(VARIABLE))?.to_str()?)
     }
 
-    /// Names hold no `#`, folders may.
-    fn parse(environ: &[u8]) -> Option<Self> {
-        let values = environ.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
-        let value = values.filter_map(|text| text.strip_prefix(VARIABLE)?.strip_prefix('=')).next()?;
+    /// Splits at the last `#`: folders may hold one, names don't.
+    fn parse(value: &str) -> Option<Self> {
         let (folder, name) = value.rsplit_once('#')?;
         Some(Self { folder: PathBuf::from(folder), name: name.to_owned() })
+    }
+}
+
+/// Waits until `/proc` shows the environment of a process that has just started. On a busy machine that can be a moment
+/// after `spawn` returns, and until then nobody could find the process by its marker.
+pub(super) fn until_shown(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let hidden = || look_up(pid).is_some_and(|process| process.environ().is_ok_and(|shown| shown.is_empty()));
+    while hidden() && ProcessId::with_pid(pid).is_some() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -41,16 +56,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_marker_is_read_back_from_an_environment() {
-        let environ = format!("PATH=/bin\0{VARIABLE}={}\0HOME=/\0", Marker::value(Path::new("/data/#1"), "relay"));
-        let marker = Marker::parse(environ.as_bytes()).unwrap();
-        assert_eq!(marker, Marker { folder: "/data/#1".into(), name: "relay".into() });
+    fn a_marker_is_read_back_from_its_value() {
+        let marker = Marker::parse(&Marker::value(Path::new("/data/#1"), "relay"));
+        assert_eq!(marker, Some(Marker { folder: "/data/#1".into(), name: "relay".into() }));
     }
 
     #[test]
-    fn other_environments_have_none() {
-        for environ in [&b""[..], b"PATH=/bin\0", b"MILLRACE_STACK_X=/a#b\0", b"MILLRACE_STACK=/a\0", b"\xff\xfe=1\0"] {
-            assert_eq!(Marker::parse(environ), None);
+    fn a_marker_is_read_from_a_running_process_that_has_one() {
+        for (variable, value, expected) in [
+            (VARIABLE, "/a#b", Some(Marker { folder: "/a".into(), name: "b".into() })),
+            (VARIABLE, "/a", None),
+            (VARIABLE, "", None),
+            ("MILLRACE_STACK_X", "/a#b", None),
+        ] {
+            let mut child =
+                std::process::Command::new("sleep").arg("600").env_clear().env(variable, value).spawn().unwrap();
+            until_shown(child.id());
+            let marker = Marker::read(&look_up(child.id()).unwrap());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(marker, expected, "{variable}={value}");
         }
     }
 }

@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
+
 use crate::error::{Result, StackError};
 
-use super::process_id::{ProcessId, all_pids};
+use super::process_id::{ProcessId, all_processes, look_up};
 use super::stop::kill;
 
 const POSTMASTER_PID: &str = "postmaster.pid";
@@ -17,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The running server of this (canonical) data folder.
 pub(crate) fn find(data: &Path) -> Option<ProcessId> {
     let text = std::fs::read_to_string(data.join(POSTMASTER_PID)).ok()?;
-    let process = ProcessId::with_pid(text.lines().next()?.trim().parse().ok()?)?;
-    works_in(process.pid, data).then_some(process)
+    let process = look_up(text.lines().next()?.trim().parse().ok()?)?;
+    if works_in(&process, data) { ProcessId::of(&process) } else { None }
 }
 
 /// After a crash: waits for child processes that outlived their server (they notice, and a new server refuses to start
@@ -44,13 +46,12 @@ pub(crate) async fn clear_leftovers(data: &Path) -> Result<()> {
 }
 
 fn orphans_of(data: &Path) -> Vec<ProcessId> {
-    all_pids().into_iter().filter(|pid| works_in(*pid, data)).filter_map(ProcessId::with_pid).collect()
+    all_processes().filter(|process| works_in(process, data)).filter_map(|process| ProcessId::of(&process)).collect()
 }
 
 /// Both conditions: a user's shell may well stand in that folder.
-fn works_in(pid: u32, data: &Path) -> bool {
-    let in_folder = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == data);
-    in_folder && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres")
+fn works_in(process: &Process, data: &Path) -> bool {
+    process.cwd().is_ok_and(|folder| folder == data) && process.stat().is_ok_and(|stat| stat.comm == "postgres")
 }
 
 #[cfg(test)]

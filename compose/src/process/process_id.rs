@@ -1,23 +1,31 @@
-//! One process of this machine, told from any later one that gets the same number.
+//! One process of this machine, distinguished from any later one that gets the same pid.
 
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// A pid together with its start time, which the kernel never repeats for that pid.
+/// A pid together with the start time of its process. The kernel never repeats that pair until the machine boots again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProcessId {
     pub pid: u32,
+    /// In clock ticks since boot.
     started: u64,
 }
 
 impl ProcessId {
-    /// The process that has this number now. None also for a zombie: that one has ended.
+    /// The process that has this pid now. `None` also for a zombie, because that one has ended.
     pub(crate) fn with_pid(pid: u32) -> Option<Self> {
-        let stat = Stat::of(pid)?;
-        (!stat.ended).then_some(Self { pid, started: stat.started })
+        Self::of(&look_up(pid)?)
+    }
+
+    /// `None` if the process has ended, as a zombie has.
+    pub(super) fn of(process: &Process) -> Option<Self> {
+        let stat = process.stat().ok()?;
+        let ended = matches!(stat.state, 'Z' | 'X');
+        (!ended).then_some(Self { pid: u32::try_from(stat.pid).ok()?, started: stat.starttime })
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -32,14 +40,14 @@ impl ProcessId {
         }
     }
 
-    /// The pid file descriptor is opened before the check, so the signal can't hit a later process of that number.
+    /// Opens the pid file descriptor before the check, so that the signal can't hit a later process with that pid.
     fn try_signal(&self, signal: Signal) -> rustix::io::Result<()> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
         let descriptor = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
         if self.is_alive() { rustix::process::pidfd_send_signal(descriptor, signal) } else { Ok(()) }
     }
 
-    /// Waits for the end; false if it has not come within the time. Cancel-safe.
+    /// Waits for the process to end; false if it still lives after `time`. Cancel-safe.
     pub(crate) async fn ends_within(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         while self.is_alive() {
@@ -52,50 +60,19 @@ impl ProcessId {
     }
 }
 
-/// The numbers of all processes that `/proc` shows.
-pub(crate) fn all_pids() -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+/// The process with this pid as `/proc` shows it.
+pub(super) fn look_up(pid: u32) -> Option<Process> {
+    Process::new(i32::try_from(pid).ok()?).ok()
 }
 
-/// The leaders of process groups are what `launch` starts; their children inherit markers and are not meant.
-pub(crate) fn leads_its_group(pid: u32) -> bool {
-    Stat::of(pid).is_some_and(|stat| stat.group == pid)
-}
-
-/// The few fields needed of `/proc/<pid>/stat`.
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    ended: bool,
-    group: u32,
-    started: u64,
-}
-
-impl Stat {
-    fn of(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    /// Fields are counted from behind the command's name, which may itself hold spaces and parentheses.
-    fn parse(stat: &str) -> Option<Self> {
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let ended = matches!(fields.next()?, "Z" | "X");
-        let group = fields.nth(1)?.parse().ok()?;
-        let started = fields.nth(16)?.parse().ok()?;
-        Some(Self { ended, group, started })
-    }
+/// All processes that `/proc` shows. A process that ends meanwhile may be left out.
+pub(super) fn all_processes() -> impl Iterator<Item = Process> {
+    procfs::process::all_processes().into_iter().flatten().filter_map(Result::ok)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_name_with_parentheses_does_not_confuse() {
-        let stat = "42 (a) b (c)) S 1 42 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 200";
-        assert_eq!(Stat::parse(stat), Some(Stat { ended: false, group: 42, started: 98765 }));
-        assert_eq!(Stat::parse("42 (a) S"), None);
-    }
 
     #[test]
     fn a_process_is_not_the_later_one_with_its_number() {
