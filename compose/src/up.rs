@@ -66,7 +66,7 @@ impl<'a> Up<'a> {
         if self.running.servers_missing() {
             self.cache.fetch(self.progress).await?;
         }
-        let password = Password::of(self.data_dir, self.user.as_ref())?;
+        let password = Password::ensure(self.data_dir, self.user.as_ref())?;
         let registry_after_postgres = async {
             self.postgres(&password).await?;
             self.registry(&password).await

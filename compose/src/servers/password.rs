@@ -1,22 +1,23 @@
 //! The one password of a stack's database, in a file that only its owner can read.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::error::{Result, StackError};
 use crate::folder::DataDir;
 use crate::process::ServerUser;
 
-/// Hex digits, so it needs no quoting in SQL, in a URL or in a shell. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Password(String);
+/// Hex digits, which need no quoting in SQL, in a URL or in a shell. `Debug` hides them.
+#[derive(Debug)]
+pub(crate) struct Password(SecretString);
 
 impl Password {
-    /// The stack's password; made if there is neither one nor a database yet.
-    pub(crate) fn of(data_dir: &DataDir, user: Option<&ServerUser>) -> Result<Self> {
+    /// The stack's password. A stack that has neither a password nor a database yet gets one.
+    pub(crate) fn ensure(data_dir: &DataDir, user: Option<&ServerUser>) -> Result<Self> {
         let file = data_dir.password_file();
         if !file.exists() && !data_dir.postgres().exists() {
             create(&file, user)?;
@@ -24,11 +25,11 @@ impl Password {
         Self::read(data_dir)
     }
 
-    /// The password of a stack that has one.
+    /// The password of a stack that must have one.
     pub(crate) fn read(data_dir: &DataDir) -> Result<Self> {
         let file = data_dir.password_file();
         match std::fs::read_to_string(&file) {
-            Ok(text) if is_whole(text.trim()) => Ok(Self(text.trim().to_owned())),
+            Ok(text) if is_whole(text.trim()) => Ok(Self(text.trim().into())),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(StackError::path("reading", &file)(error))
             }
@@ -37,13 +38,7 @@ impl Password {
     }
 
     pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
+        self.0.expose_secret()
     }
 }
 
@@ -52,7 +47,8 @@ pub(crate) fn lost(data_dir: &DataDir) -> StackError {
     StackError::PasswordLost { file: data_dir.password_file(), data_dir: data_dir.path().to_owned() }
 }
 
-/// `initdb` reads the file as the server's user, so it belongs to that one. Renamed into place when it is whole.
+/// Writes a new password. `initdb` reads the file as the server's user, so the file belongs to that user. It is renamed
+/// into place when it is whole.
 fn create(path: &Path, user: Option<&ServerUser>) -> Result<()> {
     let next = path.with_extension("password.next");
     let _ = std::fs::remove_file(&next);
@@ -81,12 +77,12 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("millrace-password-{}", uuid::Uuid::new_v4()));
         let data_dir = DataDir::create(&folder).unwrap();
         assert!(matches!(Password::read(&data_dir), Err(StackError::PasswordLost { .. })));
-        let password = Password::of(&data_dir, None).unwrap();
-        assert_eq!(Password::of(&data_dir, None).unwrap(), password);
+        let password = Password::ensure(&data_dir, None).unwrap();
+        assert_eq!(Password::ensure(&data_dir, None).unwrap().expose(), password.expose());
         assert_eq!(std::fs::metadata(data_dir.password_file()).unwrap().mode() & 0o777, 0o600);
         assert!(!format!("{password:?}").contains(password.expose()));
         std::fs::write(data_dir.password_file(), "half").unwrap();
-        assert!(matches!(Password::of(&data_dir, None), Err(StackError::PasswordLost { .. })));
+        assert!(matches!(Password::ensure(&data_dir, None), Err(StackError::PasswordLost { .. })));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
