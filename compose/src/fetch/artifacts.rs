@@ -1,4 +1,4 @@
-//! The lock file: which files the servers are made of, and how to know that a file is the right one.
+//! The lock file `servers.lock`: the files that the servers consist of, with size and checksum.
 
 use std::path::Path;
 
@@ -7,15 +7,17 @@ use crate::server::Server;
 
 use super::checksum::sha256_of_file;
 
-/// `servers.lock`, as compiled in.
+/// The lock file, compiled in.
 pub(crate) const LOCK: &str = include_str!("../../servers.lock");
 
-/// One line of the lock file.
+/// A file that belongs to a server: one line of the lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Artifact {
     pub server: Server,
+    /// The file's name, without a folder.
     pub name: String,
     pub bytes: u64,
+    /// In lower-case hex.
     pub sha256: String,
 }
 
@@ -40,7 +42,8 @@ impl Artifact {
     }
 }
 
-/// Reads a lock file: `server name bytes sha256` per line, `#` starts a comment. None if any line is something else.
+/// Parses a lock file. Each line is `server name bytes sha256`, blank, or a comment that starts with `#`; any other line
+/// makes this `None`.
 pub(crate) fn parse(lock: &str) -> Option<Vec<Artifact>> {
     lock.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).map(parse_line).collect()
 }

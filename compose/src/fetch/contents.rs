@@ -1,4 +1,4 @@
-//! What the unpacked servers consist of, so that damage is found before it shows as a strange crash.
+//! A list of all unpacked files with their checksums, so that `up` finds damage before a server crashes because of it.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -10,11 +10,11 @@ use crate::server::Server;
 
 use super::checksum::sha256_of_file;
 
-/// Written last, so a folder that has it is complete.
+/// The list's name. We write it last, so a folder that has it is complete.
 const FILE: &str = "contents";
 
-/// Lists every file below `servers` with its checksum, and opens the tree for reading to all (PostgreSQL may run as
-/// another user, and the umask of whoever fetched must not decide that).
+/// Lists every file below `servers` with its checksum, and lets all users read them: PostgreSQL may run as another user,
+/// whatever the umask of the one who fetched.
 pub(crate) fn record(servers: &Path) -> Result<()> {
     let mut list = String::new();
     for file in files_below(servers)? {
@@ -25,7 +25,7 @@ pub(crate) fn record(servers: &Path) -> Result<()> {
     std::fs::write(&path, list).map_err(StackError::path("writing", &path))
 }
 
-/// Reads one server's files and compares them with the list: 60-120 MB, a few hundred milliseconds at most.
+/// Compares one server's files with the list. Reads 60-120 MB, which takes a few hundred milliseconds at most.
 pub(crate) fn verify(servers: &Path, server: Server) -> Result<()> {
     let damaged = |file: PathBuf, reason| StackError::CacheDamaged { file, reason, folder: servers.to_owned() };
     let list_file = servers.join(FILE);
@@ -46,7 +46,7 @@ pub(crate) fn verify(servers: &Path, server: Server) -> Result<()> {
     if found == 0 { Err(damaged(list_file, "it lists no files of this server")) } else { Ok(()) }
 }
 
-/// All regular files, sorted by folder; sets modes on the way. Links are left alone.
+/// All regular files, sorted by path. Sets the modes of files and folders on the way, and leaves links alone.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

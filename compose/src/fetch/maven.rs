@@ -1,4 +1,5 @@
-//! Runs Maven once: all artifacts of `servers.pom.xml` into one folder, with the user's own settings and repository.
+//! Runs Maven once, to copy all artifacts of `servers.pom.xml` into one folder. Maven uses the user's own settings and
+//! local repository.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,33 +16,34 @@ use crate::process::{carriers, kill};
 use crate::progress::Progress;
 
 use super::artifacts::Artifact;
-use super::maven_transfer::{Pieces, Transfer};
+use super::maven_lines::MavenLines;
+use super::maven_transfer::Transfer;
 
 const POM: &str = include_str!("../../servers.pom.xml");
 const NAME: &str = "maven";
-/// In full, so that Maven need not ask any repository what `dependency:` means.
+/// The plugin's full name, so that Maven need not ask any repository what `dependency:` means.
 const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:2.10";
 
-/// Ends a Maven that outlived its starter, which would go on to fill a folder that nobody wants any more. To be called
-/// under the cache folder's lock, when no fetch is under way.
+/// Ends every Maven that outlived its starter: it would go on to fill a folder that nobody needs any more. The caller
+/// holds the cache folder's lock, so no fetch is under way.
 pub(crate) fn end_orphans(cache_dir: &Path) -> Result<()> {
     let mavens = carriers(cache_dir).into_iter().filter(|(name, _)| name == NAME);
     mavens.map(|(_, process)| process).try_for_each(|process| kill(&process))
 }
 
-/// What one run needs to know.
+/// One run of Maven.
 pub(crate) struct Run<'a> {
-    /// Where the artifacts go; exists and is empty.
+    /// The folder for the artifacts; it exists and is empty.
     pub target: &'a Path,
-    /// Where Maven's output goes.
+    /// The file for Maven's output.
     pub log: PathBuf,
-    /// For the message that says that Maven is needed.
+    /// The folder in the marker of the Maven process, and in the error if there is no Maven.
     pub cache_dir: &'a Path,
     pub artifacts: &'a [Artifact],
 }
 
 impl Run<'_> {
-    /// Copies all artifacts, unverified. Dropping the future ends Maven.
+    /// Copies all artifacts and verifies none. Dropping the future ends Maven.
     pub(crate) async fn copy(&self, progress: &dyn Progress) -> Result<()> {
         let pom = self.target.join("pom.xml");
         std::fs::write(&pom, POM).map_err(StackError::path("writing", &pom))?;
@@ -54,8 +56,8 @@ impl Run<'_> {
 
     fn spawn(&self, pom: &Path, log: &File) -> Result<Child> {
         let stderr = log.try_clone().map_err(StackError::path("opening", &self.log))?;
-        // Not in batch mode: that would silence the `Progress` lines. `--update-snapshots` is Maven's name for trying
-        // again what a broken network or mirror once failed to give.
+        // Not in batch mode, which would silence the `Progress` lines. `--update-snapshots` makes Maven retry what it
+        // once failed to get; otherwise it would remember the failure.
         Command::new("mvn")
             .args(["-Dstyle.color=never", "--update-snapshots"])
             .arg("-f")
@@ -77,13 +79,13 @@ impl Run<'_> {
 
     async fn follow(&self, maven: &mut Child, log: &mut File, progress: &dyn Progress) -> Result<()> {
         let Some(mut stdout) = maven.stdout.take() else { return Ok(()) };
-        let mut transfer = Transfer::of(self.artifacts);
-        let mut pieces = Pieces::default();
+        let mut transfer = Transfer::new(self.artifacts);
+        let mut lines = MavenLines::default();
         let mut block = Vec::with_capacity(8 * 1024);
         while stdout.read_buf(&mut block).await.map_err(StackError::io("reading Maven's output"))? > 0 {
-            for piece in pieces.add(&block) {
-                if !transfer.hears(&piece) {
-                    writeln!(log, "{piece}").map_err(StackError::path("writing", &self.log))?;
+            for line in lines.add(&block) {
+                if !transfer.observe(&line) {
+                    writeln!(log, "{line}").map_err(StackError::path("writing", &self.log))?;
                 }
             }
             block.clear();
@@ -100,7 +102,7 @@ impl Run<'_> {
     }
 }
 
-/// An error of Maven's without its advice on how to get more output.
+/// The error in a line of Maven's output; `None` for its advice on how to get more output.
 fn essential(line: &str) -> Option<&str> {
     const ADVICE: [&str; 4] = ["To see the full stack trace", "Re-run Maven", "For more information", "[Help"];
     let error = line.strip_prefix("[ERROR] ")?.trim();

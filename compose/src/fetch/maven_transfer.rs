@@ -1,50 +1,33 @@
-//! Follows a Maven run by what it prints: how many bytes of which artifacts have come.
+//! Computes from Maven's output how many bytes of the artifacts have arrived.
 
 use std::collections::HashMap;
 
 use super::artifacts::Artifact;
 
-/// Cuts a stream of output at line ends and at the carriage returns by which a terminal's line is overwritten.
-#[derive(Default)]
-pub(crate) struct Pieces {
-    open: Vec<u8>,
-}
-
-impl Pieces {
-    pub(crate) fn add(&mut self, block: &[u8]) -> Vec<String> {
-        let mut whole = Vec::new();
-        for byte in block {
-            if !matches!(byte, b'\r' | b'\n') {
-                self.open.push(*byte);
-                continue;
-            }
-            let piece = String::from_utf8_lossy(&std::mem::take(&mut self.open)).trim_end().to_owned();
-            if !piece.is_empty() {
-                whole.push(piece);
-            }
-        }
-        whole
-    }
-}
-
-/// Follows Maven's transfer messages. Artifacts that Maven has already cost no transfer and count when all is done.
-pub(crate) struct Transfer<'a> {
+/// The progress of one Maven run. Maven does not mention an artifact that its local repository has already; such an
+/// artifact counts only when all is done.
+pub(super) struct Transfer<'a> {
+    /// In bytes, of the artifacts that have not arrived yet.
     sizes: HashMap<&'a str, u64>,
+    /// In bytes, of all artifacts.
     pub total: u64,
+    /// In bytes, of the artifacts that have arrived.
     finished: u64,
+    /// In bytes, of the files that Maven is fetching now.
     under_way: u64,
-    shown: u64,
+    /// The largest number of bytes that `done` has returned.
+    reported: u64,
 }
 
 impl<'a> Transfer<'a> {
-    pub(crate) fn of(artifacts: &'a [Artifact]) -> Self {
+    pub(super) fn new(artifacts: &'a [Artifact]) -> Self {
         let sizes: HashMap<&str, u64> = artifacts.iter().map(|a| (a.name.as_str(), a.bytes)).collect();
         let total = sizes.values().sum();
-        Self { sizes, total, finished: 0, under_way: 0, shown: 0 }
+        Self { sizes, total, finished: 0, under_way: 0, reported: 0 }
     }
 
-    /// Takes one piece of output. True for those that are only there to be overwritten on a terminal.
-    pub(crate) fn hears(&mut self, text: &str) -> bool {
+    /// Takes one line of output. True for a line that on a terminal the next one overwrites, so that no log needs it.
+    pub(super) fn observe(&mut self, text: &str) -> bool {
         if let Some(amounts) = text.strip_prefix("Progress (") {
             self.under_way = bytes_under_way(amounts);
             return true;
@@ -56,11 +39,12 @@ impl<'a> Transfer<'a> {
         false
     }
 
-    /// Never goes back, and stays below the total, which is reported once all checksums are known to be right.
-    pub(crate) fn done(&mut self) -> u64 {
+    /// In bytes. Never decreases, and stays below the total: only the caller reports that, after it has checked all
+    /// checksums.
+    pub(super) fn done(&mut self) -> u64 {
         let now = (self.finished + self.under_way).min(self.total.saturating_sub(1));
-        self.shown = self.shown.max(now);
-        self.shown
+        self.reported = self.reported.max(now);
+        self.reported
     }
 }
 
@@ -102,20 +86,13 @@ mod tests {
     #[test]
     fn the_transfer_follows_maven_and_never_goes_back() {
         let artifacts = [artifact("a-1.jar", 15_000_000), artifact("b.jar", 1000)];
-        let mut transfer = Transfer::of(&artifacts);
-        assert!(transfer.hears("Progress (1): 4.1/15 MB"));
+        let mut transfer = Transfer::new(&artifacts);
+        assert!(transfer.observe("Progress (1): 4.1/15 MB"));
         assert_eq!(transfer.done(), 4_100_000);
-        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a.pom (1 kB at 2 kB/s)"));
+        assert!(!transfer.observe("Downloaded from mirror: http://host/x/a.pom (1 kB at 2 kB/s)"));
         assert_eq!(transfer.done(), 4_100_000);
-        assert!(!transfer.hears("Downloaded from mirror: http://host/x/a-1.jar (15 MB at 18 MB/s)"));
+        assert!(!transfer.observe("Downloaded from mirror: http://host/x/a-1.jar (15 MB at 18 MB/s)"));
         assert_eq!(transfer.done(), 15_000_000);
-    }
-
-    #[test]
-    fn output_is_cut_at_both_kinds_of_ends_wherever_a_block_ends() {
-        let mut pieces = Pieces::default();
-        assert_eq!(pieces.add(b"Progress (1): 1/2 kB\rProgr"), ["Progress (1): 1/2 kB"]);
-        assert_eq!(pieces.add(b"ess (1): 2/2 kB\r      \r\n[INFO] a\n"), ["Progress (1): 2/2 kB", "[INFO] a"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod artifacts;
 mod checksum;
 mod contents;
 mod maven;
+mod maven_lines;
 mod maven_transfer;
 mod server_cache;
 mod unpack;

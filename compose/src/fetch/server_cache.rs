@@ -1,8 +1,8 @@
-//! Brings the servers into the cache folder, once.
+//! The folder of unpacked servers in the cache, and the fetch that fills it.
 //!
-//! Everything happens in a staging folder that is renamed when it is complete and verified: whoever is killed in between
-//! leaves only a staging folder, which the next one deletes. The final folder's name carries a checksum of the lock
-//! file, so two versions of Millrace can share a cache.
+//! A fetch works in a staging folder, and renames it when it is complete and verified. A fetch that is killed leaves only
+//! that folder, and the next fetch deletes it. The final folder's name carries a checksum of the lock file, so two
+//! versions of Millrace can share a cache.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,8 @@ pub(crate) struct ServerCache {
 }
 
 impl ServerCache {
-    /// Where the servers are, or will be, for this cache folder, which is made if it is missing.
+    /// The place of the servers in this cache folder, whether they are there yet or not. Creates the cache folder if it
+    /// is missing.
     pub(crate) fn open(cache_dir: &Path) -> Result<Self> {
         create_dir(cache_dir, 0o755)?;
         let cache_dir = cache_dir.canonicalize().map_err(StackError::path("opening", cache_dir))?;
@@ -52,7 +53,8 @@ impl ServerCache {
         blocking(move || contents::verify(&folder, server)).await
     }
 
-    /// Fetches what is not here; another process that does the same is waited for. No network if all is here.
+    /// Fetches the servers unless they are here, and deletes what killed fetches left. If another process is fetching,
+    /// waits for it. Uses no network if the servers are here.
     pub(crate) async fn fetch(&self, progress: &dyn Progress) -> Result<()> {
         if self.are_here() && self.leftovers()?.is_empty() {
             return Ok(());
@@ -68,7 +70,7 @@ impl ServerCache {
         let staging = self.cache_dir().join(format!("{STAGING}{}", uuid::Uuid::new_v4().simple()));
         create_dir(&staging, 0o755)?;
         let fetched = self.fetch_through(&staging, progress).await;
-        // After a failure there may be hundreds of megabytes in it. Should this fail, the next fetch deletes it.
+        // A failed fetch may leave hundreds of megabytes here. If this deletion fails, the next fetch repeats it.
         let _ = std::fs::remove_dir_all(&staging);
         fetched
     }
@@ -87,7 +89,7 @@ impl ServerCache {
         Ok(())
     }
 
-    /// Staging folders of fetches that were killed, or (without the lock) of one under way.
+    /// The staging folders of killed fetches. Without the lock, one of them may belong to a fetch under way.
     fn leftovers(&self) -> Result<Vec<PathBuf>> {
         let cache_dir = self.cache_dir();
         let entries = std::fs::read_dir(cache_dir).map_err(StackError::path("reading", cache_dir))?;
@@ -96,7 +98,7 @@ impl ServerCache {
     }
 }
 
-/// Verifies all before unpacking any, and makes the result durable before its name says that it is complete.
+/// Verifies all artifacts before it unpacks any. Makes the result durable before the rename declares it complete.
 fn install(artifacts: &[Artifact], staging: &Path, target: &Path) -> Result<()> {
     for artifact in artifacts {
         artifact.verify(staging)?;

@@ -1,4 +1,4 @@
-//! From verified artifacts to three folders that servers run from.
+//! Turns verified artifacts into the folders that the servers run from.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -12,7 +12,7 @@ use crate::server::Server;
 
 use super::artifacts::Artifact;
 
-/// Unpacks (or moves, where it is a plain jar) one artifact from `staging` into its server's folder in `servers`.
+/// Unpacks one artifact from `staging` into its server's folder below `servers`; a plain jar is moved there.
 pub(crate) fn unpack(artifact: &Artifact, staging: &Path, servers: &Path) -> Result<()> {
     let archive = staging.join(&artifact.name);
     let folder = servers.join(artifact.server.name());
@@ -31,7 +31,7 @@ fn open(archive: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::new(File::open(archive).map_err(StackError::path("opening", archive))?))
 }
 
-/// zonky's jar holds one `.txz`, which holds PostgreSQL.
+/// The jar of the zonky project holds one `.txz`, and that holds PostgreSQL.
 fn unpack_txz_in_jar(archive: &Path, folder: &Path) -> Result<()> {
     let bad = |reason: String| StackError::BadArchive { archive: archive.to_owned(), reason };
     let mut jar = zip::ZipArchive::new(open(archive)?).map_err(|error| bad(error.to_string()))?;

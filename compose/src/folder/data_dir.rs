@@ -6,12 +6,12 @@ use crate::error::{Result, StackError};
 
 use super::directory::{check_name, create_dir};
 
-/// A stack's folder, with a canonical path: that path is its identity in process markers.
+/// A stack's folder. Its path is canonical, because process markers identify the stack by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Makes the folder where it is missing.
+    /// Opens the folder, and creates what is missing of it.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         create_dir(path, 0o755)?;
         let found = Self::canonical(path)?;
@@ -21,7 +21,7 @@ impl DataDir {
         Ok(found)
     }
 
-    /// The folder as it is; an error if there is none.
+    /// Opens an existing folder.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if path.is_dir() { Self::canonical(path) } else { Err(StackError::NoStack { data_dir: path.to_owned() }) }
     }

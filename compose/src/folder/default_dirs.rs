@@ -6,13 +6,15 @@ use etcetera::BaseStrategy;
 
 const FOLDER: &str = "millrace";
 
-/// Where servers are kept unless the caller says otherwise: `/var/cache/millrace` for root, else the XDG cache folder.
+/// The cache of servers unless the caller names another: `/var/cache/millrace` for root, else `millrace` in the XDG cache
+/// folder.
 #[must_use]
 pub fn default_cache_dir() -> PathBuf {
     default_dir("/var/cache", |xdg| xdg.cache_dir())
 }
 
-/// Where a stack is kept unless the caller says otherwise: `/var/lib/millrace` for root, else the XDG data folder.
+/// The stack's folder unless the caller names another: `/var/lib/millrace` for root, else `millrace` in the XDG data
+/// folder.
 #[must_use]
 pub fn default_data_dir() -> PathBuf {
     default_dir("/var/lib", |xdg| xdg.data_dir())
@@ -24,7 +26,7 @@ fn default_dir(of_root: &str, of_user: impl Fn(&etcetera::base_strategy::Xdg) ->
     }
     match etcetera::base_strategy::Xdg::new() {
         Ok(xdg) => of_user(&xdg).join(FOLDER),
-        // A user without a home: a folder of his own that survives until the next boot.
+        // A user without a home gets a folder of his own, which lasts until the next boot.
         Err(_) => std::env::temp_dir().join(format!("{FOLDER}-{}", rustix::process::geteuid().as_raw())),
     }
 }

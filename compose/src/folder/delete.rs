@@ -1,4 +1,4 @@
-//! Deleting a stack's folder: only what is a stack's, since somebody may have chosen his home for a data folder.
+//! Deletes a stack, and nothing else in its folder: somebody may have chosen a home folder for it.
 
 use std::io::ErrorKind;
 
@@ -6,20 +6,20 @@ use crate::error::{Result, StackError};
 
 use super::data_dir::DataDir;
 
-/// Where the program that runs services in the stack keeps their ports.
+/// The name of the file in which the program that starts services keeps their ports.
 pub const SERVICES_FILE: &str = "services.json";
-/// Says that a folder's stack is a demo's, and may be deleted by the next one.
+/// The name of the file that marks a demo's stack. The next demo may delete a stack with that mark.
 pub const DEMO_MARK: &str = "demo";
 
 const FOLDERS: [&str; 5] = ["postgres", "postgres.new", "kafka", "logs", "tmp"];
 
-/// A folder without `stack.json` is no stack, so that goes after all data; the mark goes later still, so that what an
-/// interrupted deletion leaves of a demo is known for a demo's.
+/// In the order of deletion. A folder without `stack.json` counts as no stack, so that file goes after all data. The mark
+/// goes later still, so that the next demo recognises the rest of a deletion that was interrupted.
 const FILES: [&str; 7] =
     ["postgres.password", "postgres.password.next", "stack.json.next", SERVICES_FILE, "stack.json", DEMO_MARK, "lock"];
 
 impl DataDir {
-    /// Deletes all that a stack ever makes here, and the folder itself if it holds nothing else.
+    /// Deletes all that a stack ever creates here, and the folder itself if nothing else is in it.
     pub(crate) fn delete(&self) -> Result<()> {
         for path in FOLDERS.map(|name| self.path().join(name)) {
             unless_absent(std::fs::remove_dir_all(&path)).map_err(StackError::path("deleting", &path))?;
@@ -36,7 +36,7 @@ impl DataDir {
     }
 }
 
-/// A folder where a file would be is not ours.
+/// A folder with the name of one of our files is not ours, so it stays.
 fn unless_absent(deleted: std::io::Result<()>) -> std::io::Result<()> {
     match deleted {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => Ok(()),

@@ -1,4 +1,4 @@
-//! Making folders that servers can use.
+//! Creates folders that the servers can use.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Result, StackError};
 
-/// Makes a folder and its parents; what exists keeps its mode, what is new gets this one whatever the umask.
+/// Creates a folder and its parents. The folder gets this mode whatever the umask, unless it existed before.
 pub(crate) fn create_dir(path: &Path, mode: u32) -> Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -15,12 +15,13 @@ pub(crate) fn create_dir(path: &Path, mode: u32) -> Result<()> {
     set_mode(path, mode)
 }
 
-/// `chmod`, with the path in its error.
+/// Sets the permission bits, with the path in the error.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(StackError::path("setting the mode of", path))
 }
 
-/// Refuses names that Kafka's `log.dirs` (a comma list), a class path (a colon list) or a file of properties can't carry.
+/// Refuses names that Kafka's `log.dirs` (separated by commas), a class path (separated by colons) or a file of
+/// properties can't hold.
 pub(crate) fn check_name(path: &Path) -> Result<()> {
     let unusable = |reason| Err(StackError::UnusableFolder { folder: path.to_owned(), reason });
     match path.as_os_str().to_str() {

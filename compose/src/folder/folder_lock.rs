@@ -1,4 +1,4 @@
-//! One process at a time may fill the cache, or start and stop the servers of one data folder.
+//! Lets one process at a time fill the cache, or start and stop the servers of a data folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,22 +10,22 @@ use crate::progress::Progress;
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Holds a lock on a file until dropped. The kernel releases it when the process dies, so it is never stale.
+/// A lock on a file, held until dropped. The kernel releases it when the process dies, so it is never stale.
 pub(crate) struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    /// Waits for the lock, and says so once if another process has it. Cancel-safe.
+    /// Waits for the lock. If another process holds it, reports that once. Cancel-safe.
     pub(crate) async fn acquire(path: &Path, progress: &dyn Progress) -> Result<Self> {
-        let mut told = false;
+        let mut reported = false;
         loop {
             if let Some(lock) = Self::try_acquire(path)? {
                 return Ok(lock);
             }
-            if !told {
+            if !reported {
                 progress.line(&format!("waiting for another millrace that holds {}", path.display()));
-                told = true;
+                reported = true;
             }
             tokio::time::sleep(POLL).await;
         }
@@ -37,7 +37,7 @@ impl FolderLock {
         let file = options.open(path).map_err(StackError::path("opening", path))?;
         match file.try_lock() {
             Ok(()) if is_still_at(&file, path) => Ok(Some(Self { _file: file })),
-            // Its folder was deleted, and perhaps made anew, while we waited: that lock guards nothing any more.
+            // While we waited, somebody deleted the folder and perhaps made it anew: this lock guards nothing any more.
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(StackError::path("locking", path)(error)),
         }

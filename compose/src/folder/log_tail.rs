@@ -1,13 +1,13 @@
-//! The end of a log, for an error message.
+//! The last lines of a log, for an error message.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// More than this is never read, so that a huge log stays cheap.
+/// In bytes from the log's end. We never read more, however large the log is.
 const WINDOW: u64 = 64 * 1024;
 
-/// The last `lines` lines that were written after byte `from`. An unreadable log gives a sentence instead.
+/// The last `lines` lines behind byte `from` that are not blank. For a log that can't be read, a sentence that says so.
 pub(crate) fn read(log: &Path, from: u64, lines: usize) -> String {
     match read_window(log, from) {
         Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes), lines),
@@ -24,7 +24,7 @@ fn read_window(log: &Path, from: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The last `count` lines that are not blank.
+/// The last `count` lines that are not blank; for none, a sentence that says so.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {

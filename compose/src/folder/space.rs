@@ -1,4 +1,4 @@
-//! Is there room? Asked before the first byte is written, since a server that fills the disk says so much less clearly.
+//! Checks for free space before anything is written, because a server that fills the disk reports it much less clearly.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -7,21 +7,22 @@ use crate::error::{Result, StackError};
 
 const MIB: u64 = 1024 * 1024;
 
-/// What the cache needs while it is filled: Maven's copies (its own and ours, 160 MiB each) and the unpacked servers.
+/// Bytes that an empty cache needs: two copies of the artifacts (Maven's own and ours, 160 MiB each) and the unpacked
+/// servers.
 pub(crate) const FRESH_CACHE: u64 = 600 * MIB;
-/// What a new data folder needs to start and to run the demo: write-ahead log, tables, Kafka's segments.
+/// Bytes that a new data folder needs to start and to run the demo: write-ahead log, tables, Kafka's segments.
 pub(crate) const FRESH_DATA: u64 = 900 * MIB;
-/// With less than this, servers that have run before will not start either.
+/// Bytes without which even servers that have run before don't start.
 pub(crate) const KNOWN_DATA: u64 = 100 * MIB;
 
-/// How much room a folder needs, and the flag by which a user moves it.
+/// The space that a folder needs, and the flag with which a user moves the folder.
 pub(crate) struct Need<'a> {
     pub folder: &'a Path,
     pub bytes: u64,
     pub flag: &'static str,
 }
 
-/// Checks all needs, adding up those on one file system. The folders exist.
+/// Checks all needs, and adds up those on one file system. The folders must exist.
 pub(crate) fn check(needs: &[Need<'_>]) -> Result<()> {
     for need in needs {
         let device = device_of(need.folder)?;

@@ -1,4 +1,4 @@
-//! `stack.json`: what a later call with just the data folder has to know. It holds no secret.
+//! `stack.json`: what a later call needs that gives only the data folder. It holds no secret.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StackError};
 
+/// Goes up when an older Millrace could not read the file.
 const FORMAT: u32 = 1;
 
 /// The ports of a stack's servers on 127.0.0.1.
@@ -20,7 +21,7 @@ pub(crate) struct ChosenPorts {
     pub registry: u16,
 }
 
-/// The file's content. Its presence is what makes a folder a stack's.
+/// The file's content. A folder holds a stack if it holds this file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StackFile {
@@ -34,7 +35,7 @@ impl StackFile {
         Self { format: FORMAT, ports, cache_dir }
     }
 
-    /// None if there is no such file.
+    /// `None` if there is no such file.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text)
@@ -50,7 +51,7 @@ impl StackFile {
         if found.format == FORMAT { Ok(found) } else { Err(format!("format {} is not known here", found.format)) }
     }
 
-    /// Replaces the file in one step: a reader sees the old content or the new, also after a crash.
+    /// Replaces the file in one step: even after a crash, a reader sees the old content or the new.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let text =
             serde_json::to_string_pretty(self).map_err(|error| StackError::path("writing", path)(error.into()))?;

@@ -5,10 +5,10 @@
 //!
 //! Not promised: to see the processes of other users, unless root asks.
 
+mod carriers;
 mod environment;
 mod launch;
 mod listener;
-mod marked;
 pub(crate) mod marker;
 pub(crate) mod postmaster;
 pub(crate) mod prepare;
@@ -18,9 +18,9 @@ mod server_user;
 mod service;
 mod stop;
 
+pub(crate) use carriers::carriers;
 pub(crate) use environment::Environment;
 pub(crate) use launch::{Launch, LoggedProcess};
-pub(crate) use marked::carriers;
 pub(crate) use running::Running;
 pub use running::RunningProcess;
 pub(crate) use server_user::ServerUser;

@@ -3,7 +3,7 @@
 use crate::folder::DataDir;
 use crate::server::Server;
 
-use super::marked::leaders;
+use super::carriers::leaders;
 use super::postmaster;
 use super::process_id::ProcessId;
 
