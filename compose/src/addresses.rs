@@ -1,11 +1,11 @@
-//! Where the stack's servers answer.
+//! The addresses of the stack's servers.
 
 use std::fmt;
 
 use crate::folder::ChosenPorts;
 use crate::servers::{MILLRACE, Password, registry_url};
 
-/// What clients need. `Debug` leaves the password out.
+/// The addresses that clients need. `Debug` leaves the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Addresses {
     /// A URL with user and password, for `MILLRACE_POSTGRES_URL`.
@@ -14,7 +14,7 @@ pub struct Addresses {
     pub kafka_bootstrap: String,
     /// The base of the Confluent-compatible API, for `MILLRACE_REGISTRY_URL`.
     pub registry_url: String,
-    /// [`Addresses::postgres_url`] without the password, to be shown.
+    /// [`Addresses::postgres_url`] without the password, safe to print.
     pub postgres_url_shown: String,
 }
 

@@ -1,20 +1,20 @@
-//! How a caller hears what the stack is doing while it waits.
+//! Reports to a caller who waits.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Receives what `up`, `down` and the fetch report. Calls come from the task that runs them, in order.
+/// Receives the reports of `up` and `down`, in order, on the task that runs them.
 pub trait Progress: Send + Sync {
-    /// One finished sentence fragment, such as `kafka: ready in 3.1 s`.
+    /// One line without its end, such as `kafka: ready in 3.1 s`.
     fn line(&self, text: &str);
 
-    /// Bytes of the servers fetched so far; `done == total` is reported once, at the end.
+    /// The fetch of the servers has brought `done` of `total` bytes. `done == total` comes once, at the end.
     fn fetched(&self, done: u64, total: u64);
 }
 
-/// Hears nothing, for tests.
+/// Drops every report.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -29,7 +29,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Looks at stderr once, here.
+    /// Decides here, once, between bar and lines.
     #[must_use]
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -59,7 +59,7 @@ impl Default for Console {
 impl Progress for Console {
     fn line(&self, text: &str) {
         match &self.bar {
-            // suspending draws the bar, also one that has nothing to show yet
+            // `suspend` draws the bar afterwards, even if it has no length yet.
             Some(bar) if bar.length().is_some() => bar.suspend(|| write_line(text)),
             _ => write_line(text),
         }

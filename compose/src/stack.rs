@@ -15,8 +15,24 @@ use crate::up::Up;
 
 /// A stack that has been brought up at least once. It holds no process and no connection: dropping it stops nothing.
 ///
-/// All methods may be called from any task of a tokio runtime, and all are safe to cancel: what was started is found
-/// again. Those that change something wait for each other, also across processes.
+/// Call the methods from any task of a tokio runtime. All are safe to cancel: a later call finds what an earlier one
+/// started. Methods that change something wait for each other, also across processes.
+///
+/// ```no_run
+/// use millrace_compose::{Console, Ports, Stack, StackOptions};
+///
+/// # async fn example() -> millrace_compose::Result<()> {
+/// // Any free ports, so that this stack does not disturb another one.
+/// let options = StackOptions { ports: Ports::ANY, ..StackOptions::default() };
+/// let stack = Stack::up(&options, &Console::new()).await?;
+/// println!("Kafka answers on {}", stack.addresses().kafka_bootstrap);
+///
+/// // The servers outlive this process. A later one finds them by their folder, and stops them.
+/// let stack = Stack::open(&options.data_dir)?;
+/// stack.down(&Console::new()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stack {
     data_dir: DataDir,
@@ -25,23 +41,25 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Brings up the three servers, and returns when each has answered. What runs already stays as it is.
+    /// Brings up the three servers, and returns when each has answered. A server that runs already stays as it is.
     ///
     /// # Errors
-    /// Each names its remedy. Servers that did start before the error keep running; `down` stops them.
+    /// Every error names its remedy. Servers that did start before the error keep running; [`Stack::down_in`] stops
+    /// them.
     pub async fn up(options: &StackOptions, progress: &dyn Progress) -> Result<Self> {
         check_platform()?;
         let data_dir = DataDir::create(&options.data_dir)?;
         let _lock = FolderLock::acquire(&data_dir.lock_file(), progress).await?;
         let cache = ServerCache::open(&options.cache_dir)?;
-        Up::check(&data_dir, cache, options, progress).await?.bring().await?;
+        Up::check(&data_dir, cache, options, progress).await?.run().await?;
         Self::read(data_dir)
     }
 
     /// The stack in this folder, running or not.
     ///
     /// # Errors
-    /// [`StackError::NoStack`] if none was ever brought up there.
+    /// [`StackError::NoStack`] if none was ever brought up there, [`StackError::BadStackFile`] or
+    /// [`StackError::PasswordLost`] if it is damaged.
     pub fn open(data_dir: &Path) -> Result<Self> {
         Self::read(DataDir::open(data_dir)?)
     }
@@ -53,7 +71,7 @@ impl Stack {
         Ok(Self { data_dir, cache_dir: file.cache_dir, addresses })
     }
 
-    /// Starts the servers that are missing, with the ports that the stack has.
+    /// Starts the servers that are missing, on the ports that the stack has.
     ///
     /// # Errors
     /// As [`Stack::up`].
@@ -72,29 +90,29 @@ impl Stack {
         &self.addresses
     }
 
-    /// The stack's folder, canonical.
+    /// The stack's folder, as a canonical path.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.data_dir.path()
     }
 
-    /// The log of a server or service; it exists once that was started.
+    /// The log of a server or service. The file exists from its first start on.
     #[must_use]
     pub fn log_file(&self, name: &str) -> PathBuf {
         self.data_dir.log(name)
     }
 
-    /// All processes of this stack, as found now.
+    /// All processes of this stack that run now.
     #[must_use]
     pub fn running(&self) -> Vec<RunningProcess> {
         Running::in_folder(&self.data_dir).list()
     }
 
-    /// Starts a service that outlives us, unless one runs under this name. It inherits our environment, and `env` on
-    /// top; it works in the stack's folder and writes to `logs/<name>.log` there.
+    /// Starts a service that outlives us, unless one runs under this name. The service gets our environment and `env`;
+    /// it works in the stack's folder and writes to `logs/<name>.log` there.
     ///
     /// # Errors
-    /// [`StackError::BadServiceName`], or a program that can't be started.
+    /// [`StackError::BadServiceName`], or an I/O error if the program can't be started.
     pub async fn start_service(
         &self,
         name: &str,
@@ -107,15 +125,16 @@ impl Stack {
         service.start(&self.data_dir)
     }
 
-    /// Stops what runs under this name, as `down` would; empty if nothing does.
+    /// Stops the server or service of this name, as `down` would. Returns an empty list if none runs.
     ///
     /// # Errors
-    /// A process that can't be signalled, or that not even SIGKILL ends.
+    /// [`StackError::NotPermitted`] if we may not signal the process, [`StackError::WillNotEnd`] if it survives
+    /// SIGKILL.
     pub async fn stop(&self, name: &str) -> Result<Vec<Stopped>> {
         self.end(name, manner_of(name)).await
     }
 
-    /// Stops what runs under this name by SIGKILL, and returns when it is gone.
+    /// Kills the server or service of this name with SIGKILL, and returns when it is gone.
     ///
     /// # Errors
     /// As [`Stack::stop`].
@@ -132,7 +151,7 @@ impl Stack {
         Ok(stopped)
     }
 
-    /// Stops everything of this stack: services, registry, Kafka, Postgres. Nothing running is fine.
+    /// Stops services, registry, Kafka and Postgres, in this order. Returns an empty list if none runs.
     ///
     /// # Errors
     /// As [`Stack::stop`].
@@ -141,7 +160,7 @@ impl Stack {
         stop_all(&self.data_dir, progress).await
     }
 
-    /// [`Stack::down`] for a folder that may hold no stack, or a damaged one: what runs from it is stopped all the same.
+    /// [`Stack::down`] for a folder that may hold no stack, or a damaged one. Stops all that runs from it nevertheless.
     ///
     /// # Errors
     /// As [`Stack::stop`].
@@ -157,10 +176,10 @@ impl Stack {
         stop_all(&data_dir, progress).await
     }
 
-    /// Deletes the stack with all its data, and its folder if nothing else is in there.
+    /// Deletes the stack with all its data, and its folder if that holds nothing else.
     ///
     /// # Errors
-    /// [`StackError::StillRunning`], or [`StackError::NoStack`] if the folder isn't a stack's (any more).
+    /// [`StackError::StillRunning`], or [`StackError::NoStack`] if the folder holds no stack (any more).
     pub async fn destroy(self) -> Result<()> {
         Self::destroy_in(self.data_dir()).await
     }

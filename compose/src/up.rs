@@ -1,7 +1,7 @@
-//! `up`: everything between a folder and three servers that answer.
+//! `up`: from a data folder to three servers that answer.
 //!
-//! What runs already is adopted, what is missing is started. Nothing here is undone on an error: what did start is
-//! found by the next `up`, or stopped by `down`.
+//! A server that runs already stays as it is; one that is missing is started. An error undoes nothing: the next `up`
+//! finds the servers that did start, and `down` stops them.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,13 @@ use crate::servers::{
     Databases, Kafka, KafkaProbe, Password, Postgres, Registry, RegistryProbe, java, ports, until_ready,
 };
 
-/// What is known once all checks have passed.
+/// A stack to bring up, after all checks have passed.
 pub(crate) struct Up<'a> {
     data_dir: &'a DataDir,
     cache: ServerCache,
     ports: ChosenPorts,
     user: Option<ServerUser>,
-    /// Not looked for when both Java servers run.
+    /// Empty if both Java servers run, since then nobody needs it.
     java: PathBuf,
     running: Running,
     short_lived: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Up<'a> {
 }
 
 impl<'a> Up<'a> {
-    /// Checks all that can be checked before anything is fetched, made or started.
+    /// Checks all that can be checked before anything is fetched, created or started.
     pub(crate) async fn check(
         data_dir: &'a DataDir,
         cache: ServerCache,
@@ -59,8 +59,9 @@ impl<'a> Up<'a> {
         Ok(Self { data_dir, cache, ports, user, java, running, short_lived, progress })
     }
 
-    /// Fetches, starts and waits. Kafka starts beside Postgres, the registry after it.
-    pub(crate) async fn bring(&self) -> Result<()> {
+    /// Fetches the servers, starts those that are missing, and waits until all answer. The registry starts after
+    /// Postgres, Kafka beside both.
+    pub(crate) async fn run(&self) -> Result<()> {
         let file = StackFile::new(self.ports, self.cache.cache_dir().to_owned());
         file.write(&self.data_dir.stack_file())?;
         if self.running.servers_missing() {

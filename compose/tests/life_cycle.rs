@@ -1,5 +1,5 @@
-//! One stack from its first start to its end, with real servers. Uses the default cache folder, fills it if need be,
-//! and leaves nothing else behind.
+//! Follows one stack from its first start to its end, with real servers. The test fills the default cache folder if it
+//! is empty, and leaves nothing else behind.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ async fn a_stack_comes_back_after_crashes_and_leaves_nothing_behind() {
     let data_dir = std::env::temp_dir().join(format!("millrace-life-{}", uuid::Uuid::new_v4().simple()));
     let options =
         StackOptions { data_dir: data_dir.clone(), ports: Ports::ANY, short_lived: true, ..StackOptions::default() };
-    // As a task, so that what it started is stopped also when it panics.
+    // A task of its own, so that a panic in there does not keep us from stopping the servers.
     let result = tokio::spawn(live(options)).await;
     let stopped = Stack::down_in(&data_dir, &Silent).await.expect("down after the test");
     assert!(Stack::down_in(&data_dir, &Silent).await.expect("down on nothing").is_empty());

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::StackError;
 
 impl StackError {
-    /// For `map_err`: adds what we were doing. A full disk and a missing permission become variants of their own, because
-    /// each has a remedy of its own.
+    /// For `map_err`: adds what we were doing. A full disk and a missing permission become variants of their own,
+    /// because each has a remedy of its own.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();
         move |source| match source.kind() {

@@ -36,7 +36,10 @@ pub enum StackError {
         looked: String,
     },
     /// Kafka 4 needs Java 17.
-    #[error("{} is Java {found}, and Kafka needs 17 or newer; install a newer JDK, or point JAVA_HOME to one", program.display())]
+    #[error(
+        "{} is Java {found}, and Kafka needs 17 or newer; install a newer JDK, or point JAVA_HOME to one",
+        program.display()
+    )]
     JavaTooOld {
         /// The `java` that we asked for its version.
         program: PathBuf,
@@ -44,7 +47,10 @@ pub enum StackError {
         found: u32,
     },
     /// The servers have to be fetched, and there is no `mvn` to fetch them.
-    #[error("no Maven: `mvn` is not on the PATH, and the servers are not in {} yet; install Maven (Debian: apt install maven) and run `millrace up` again", cache_dir.display())]
+    #[error(
+        "no Maven: `mvn` is not on the PATH, and the servers are not in {} yet; install Maven (Debian: apt \
+         install maven) and run `millrace up` again", cache_dir.display()
+    )]
     MavenMissing {
         /// The folder that lacks the servers.
         cache_dir: PathBuf,
@@ -75,7 +81,9 @@ pub enum StackError {
         found: String,
     },
     /// The unpacked servers have changed since they were verified.
-    #[error("{} is damaged ({reason}); delete the folder {} and run `millrace up` again", file.display(), folder.display())]
+    #[error(
+        "{} is damaged ({reason}); delete the folder {} and run `millrace up` again", file.display(), folder.display()
+    )]
     CacheDamaged {
         /// The first damaged file.
         file: PathBuf,
@@ -85,7 +93,10 @@ pub enum StackError {
         folder: PathBuf,
     },
     /// An archive has the right checksum, and still can't be unpacked.
-    #[error("{} cannot be unpacked: {reason}; run `millrace up` again, and report it if that does not help", archive.display())]
+    #[error(
+        "{} cannot be unpacked: {reason}; run `millrace up` again, and report it if that does not help",
+        archive.display()
+    )]
     BadArchive {
         /// The archive, in a staging folder that is deleted by now.
         archive: PathBuf,
@@ -136,7 +147,10 @@ pub enum StackError {
         user: String,
     },
     /// A server's configuration can't hold this folder's name.
-    #[error("the folder name {} cannot be used: it {reason}; choose another with --data-dir or --cache-dir", folder.display())]
+    #[error(
+        "the folder name {} cannot be used: it {reason}; choose another with --data-dir or --cache-dir",
+        folder.display()
+    )]
     UnusableFolder {
         /// The folder, canonical.
         folder: PathBuf,
@@ -144,8 +158,10 @@ pub enum StackError {
         reason: &'static str,
     },
     /// Another program listens on the port.
-    #[error("port {port} for {server} is taken{}; stop that program, or choose another port with {flag} (0: any free one)",
-        owner.as_ref().map(|o| format!(" by {o}")).unwrap_or_default())]
+    #[error(
+        "port {port} for {server} is taken{}; stop that program, or choose another port with {flag} (0: any free one)",
+        owner.as_ref().map(|o| format!(" by {o}")).unwrap_or_default()
+    )]
     PortTaken {
         /// The port on 127.0.0.1.
         port: u16,
@@ -186,7 +202,10 @@ pub enum StackError {
         to: u16,
     },
     /// A process ended while we waited for it to answer.
-    #[error("{name} stopped while starting. Its last lines:\n{tail}\nthe whole log is {}{}", log.display(), disk_full_hint(tail))]
+    #[error(
+        "{name} stopped while starting. Its last lines:\n{tail}\nthe whole log is {}{}",
+        log.display(), disk_full_hint(tail)
+    )]
     Died {
         /// The name that the process runs under.
         name: String,
@@ -240,13 +259,18 @@ pub enum StackError {
         data_dir: PathBuf,
     },
     /// No stack was ever brought up in this folder, or it has been deleted.
-    #[error("there is no stack in {}; run `millrace up` first, or choose its folder with --data-dir", data_dir.display())]
+    #[error(
+        "there is no stack in {}; run `millrace up` first, or choose its folder with --data-dir", data_dir.display()
+    )]
     NoStack {
         /// The folder that holds no `stack.json`.
         data_dir: PathBuf,
     },
     /// `stack.json` is damaged, or a later version of Millrace wrote it.
-    #[error("{} is damaged ({reason}); run `millrace down`, delete that file, and give `millrace up` the ports again", file.display())]
+    #[error(
+        "{} is damaged ({reason}); run `millrace down`, delete that file, and give `millrace up` the ports again",
+        file.display()
+    )]
     BadStackFile {
         /// The path of `stack.json`.
         file: PathBuf,

@@ -42,8 +42,8 @@ impl Artifact {
     }
 }
 
-/// Parses a lock file. Each line is `server name bytes sha256`, blank, or a comment that starts with `#`; any other line
-/// makes this `None`.
+/// Parses a lock file. Each line is `server name bytes sha256`, blank, or a comment that starts with `#`; any other
+/// line makes this `None`.
 pub(crate) fn parse(lock: &str) -> Option<Vec<Artifact>> {
     lock.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).map(parse_line).collect()
 }

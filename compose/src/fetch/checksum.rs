@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Result, StackError};
 
-/// Of a short text.
+/// The checksum of a short text.
 pub(super) fn sha256(text: &str) -> String {
     format!("{:x}", Sha256::digest(text))
 }
 
-/// Of a file, read in blocks.
-pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
+/// The checksum of a file of any size.
+pub(super) fn sha256_of_file(path: &Path) -> Result<String> {
     let failed = || StackError::path("reading", path);
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed())?);
     let mut hash = Sha256::new();

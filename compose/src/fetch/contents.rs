@@ -13,8 +13,8 @@ use super::checksum::sha256_of_file;
 /// The list's name. We write it last, so a folder that has it is complete.
 const FILE: &str = "contents";
 
-/// Lists every file below `servers` with its checksum, and lets all users read them: PostgreSQL may run as another user,
-/// whatever the umask of the one who fetched.
+/// Lists every file below `servers` with its checksum, and lets all users read them: PostgreSQL may run as another
+/// user, whatever the umask of the one who fetched.
 pub(crate) fn record(servers: &Path) -> Result<()> {
     let mut list = String::new();
     for file in files_below(servers)? {

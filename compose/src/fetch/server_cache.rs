@@ -1,7 +1,7 @@
 //! The folder of unpacked servers in the cache, and the fetch that fills it.
 //!
-//! A fetch works in a staging folder, and renames it when it is complete and verified. A fetch that is killed leaves only
-//! that folder, and the next fetch deletes it. The final folder's name carries a checksum of the lock file, so two
+//! A fetch works in a staging folder, and renames it when it is complete and verified. A fetch that is killed leaves
+//! only that folder, and the next fetch deletes it. The final folder's name carries a checksum of the lock file, so two
 //! versions of Millrace can share a cache.
 
 use std::path::{Path, PathBuf};

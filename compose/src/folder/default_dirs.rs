@@ -6,8 +6,8 @@ use etcetera::BaseStrategy;
 
 const FOLDER: &str = "millrace";
 
-/// The cache of servers unless the caller names another: `/var/cache/millrace` for root, else `millrace` in the XDG cache
-/// folder.
+/// The cache of servers unless the caller names another: `/var/cache/millrace` for root, else `millrace` in the XDG
+/// cache folder.
 #[must_use]
 pub fn default_cache_dir() -> PathBuf {
     default_dir("/var/cache", |xdg| xdg.cache_dir())

@@ -13,8 +13,8 @@ pub const DEMO_MARK: &str = "demo";
 
 const FOLDERS: [&str; 5] = ["postgres", "postgres.new", "kafka", "logs", "tmp"];
 
-/// In the order of deletion. A folder without `stack.json` counts as no stack, so that file goes after all data. The mark
-/// goes later still, so that the next demo recognises the rest of a deletion that was interrupted.
+/// In the order of deletion. A folder without `stack.json` counts as no stack, so that file goes after all data. The
+/// mark goes later still, so that the next demo recognises the rest of a deletion that was interrupted.
 const FILES: [&str; 7] =
     ["postgres.password", "postgres.password.next", "stack.json.next", SERVICES_FILE, "stack.json", DEMO_MARK, "lock"];
 

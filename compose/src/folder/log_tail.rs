@@ -7,6 +7,9 @@ use std::path::Path;
 /// In bytes from the log's end. We never read more, however large the log is.
 const WINDOW: u64 = 64 * 1024;
 
+/// How many lines the error about a failed process or program quotes.
+pub(crate) const QUOTED_LINES: usize = 20;
+
 /// The last `lines` lines behind byte `from` that are not blank. For a log that can't be read, a sentence that says so.
 pub(crate) fn read(log: &Path, from: u64, lines: usize) -> String {
     match read_window(log, from) {

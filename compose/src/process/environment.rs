@@ -4,14 +4,14 @@ use std::process::Command;
 
 /// The variables a process gets besides its marker.
 pub(crate) enum Environment {
-    /// These, and what every program needs to run at all; a stray `PGPORT` or `QUARKUS_…` of the caller changes nothing.
+    /// These, `PATH` and `LANG`, so that a stray `PGPORT` or `QUARKUS_…` of the caller changes nothing.
     Only(Vec<(String, String)>),
     /// The caller's own, and these.
     InheritAnd(Vec<(String, String)>),
 }
 
 impl Environment {
-    /// Only what every program needs to run at all.
+    /// `PATH` and `LANG` alone.
     pub(crate) const BARE: Self = Self::Only(Vec::new());
 
     pub(super) fn apply_to(&self, command: &mut Command) {

@@ -18,9 +18,6 @@ use super::server_user::ServerUser;
 /// In bytes. A log that is longer than this when its process starts is renamed to `<name>.log.old`, over the last one.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// How many lines of its log an error about a process quotes.
-const QUOTED_LINES: usize = 20;
-
 /// How to start a process.
 pub(crate) struct Launch<'a> {
     /// Its name within the stack, for its marker and its log.
@@ -86,7 +83,7 @@ impl Launch<'_> {
 }
 
 fn died(name: String, log: PathBuf, log_from: u64) -> StackError {
-    StackError::Died { name, tail: log_tail::read(&log, log_from, QUOTED_LINES), log }
+    StackError::Died { name, tail: log_tail::read(&log, log_from, log_tail::QUOTED_LINES), log }
 }
 
 fn open_log(log: &Path) -> Result<(File, u64)> {
@@ -99,8 +96,8 @@ fn open_log(log: &Path) -> Result<(File, u64)> {
     Ok((file, length))
 }
 
-/// Waits for the child on a thread of its own, so that a long-lived starter collects no zombies. The thread ends with
-/// the child, or with us.
+/// Waits for the child on a thread, so that a long-lived starter collects no zombies. The thread ends with the child,
+/// or with us.
 fn reap(mut child: Child) {
     let waiting = std::thread::Builder::new().name("millrace-reaper".into()).spawn(move || child.wait());
     if let Err(error) = waiting {

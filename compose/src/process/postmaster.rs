@@ -1,7 +1,7 @@
-//! Finds a data folder's PostgreSQL, and what a dead one left behind.
+//! Finds a data folder's PostgreSQL, and clears away what a dead one left behind.
 //!
-//! PostgreSQL overwrites the memory that holds its environment, so markers don't work. But all its processes work in
-//! the data folder, and the first writes its number into `postmaster.pid` there.
+//! Markers don't work here, because PostgreSQL overwrites the memory that holds its environment. But all its processes
+//! work in the data folder, and the first one, the postmaster, writes its pid into `postmaster.pid` there.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use super::process_id::{ProcessId, all_processes, look_up};
 use super::stop::kill;
 
 const POSTMASTER_PID: &str = "postmaster.pid";
+/// How long child processes may take to notice that their postmaster is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
 
 /// The running server of this (canonical) data folder.
 pub(crate) fn find(data: &Path) -> Option<ProcessId> {
@@ -23,20 +25,20 @@ pub(crate) fn find(data: &Path) -> Option<ProcessId> {
     if works_in(&process, data) { ProcessId::of(&process) } else { None }
 }
 
-/// After a crash: waits for child processes that outlived their server (they notice, and a new server refuses to start
-/// beside them), ends those that stay, and deletes a `postmaster.pid` whose number something else may have by now.
-/// To be called only when [`find`] has found nothing.
+/// Clears away what a crash left. Waits for child processes that outlived their postmaster (a new one refuses to start
+/// beside them), and kills those that stay. Deletes a stale `postmaster.pid`: another process may have that pid by now.
+/// Call this only after [`find`] has found nothing.
 pub(crate) async fn clear_leftovers(data: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let orphans: Vec<ProcessId> = orphans_of(data);
+        let orphans = orphans_of(data);
         if orphans.is_empty() {
             break;
         }
         if Instant::now() > deadline {
             orphans.iter().try_for_each(kill)?;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(POLL).await;
     }
     let stale = data.join(POSTMASTER_PID);
     match std::fs::remove_file(&stale) {
@@ -49,7 +51,7 @@ fn orphans_of(data: &Path) -> Vec<ProcessId> {
     all_processes().filter(|process| works_in(process, data)).filter_map(|process| ProcessId::of(&process)).collect()
 }
 
-/// Both conditions: a user's shell may well stand in that folder.
+/// Checks the folder and the program's name, because a user's shell may well work in that folder too.
 fn works_in(process: &Process, data: &Path) -> bool {
     process.cwd().is_ok_and(|folder| folder == data) && process.stat().is_ok_and(|stat| stat.comm == "postgres")
 }

@@ -12,9 +12,8 @@ use crate::folder::log_tail;
 use super::environment::Environment;
 use super::server_user::ServerUser;
 
-const QUOTED_LINES: usize = 20;
-
-/// Runs `program` to its end. Its output is shown only if it fails. Dropping the future kills the program.
+/// Runs `program` to its end; `title` names it in the error, which quotes its output. Dropping the future kills the
+/// program.
 pub(crate) async fn run(title: &'static str, program: &Path, user: Option<&ServerUser>, args: &[&OsStr]) -> Result<()> {
     let mut command = Command::new(program);
     Environment::BARE.apply_to(command.as_std_mut());
@@ -28,6 +27,6 @@ pub(crate) async fn run(title: &'static str, program: &Path, user: Option<&Serve
         return Ok(());
     }
     let printed = [output.stdout, output.stderr].concat();
-    let tail = log_tail::last_lines(&String::from_utf8_lossy(&printed), QUOTED_LINES);
+    let tail = log_tail::last_lines(&String::from_utf8_lossy(&printed), log_tail::QUOTED_LINES);
     Err(StackError::Preparation { program: title, tail })
 }

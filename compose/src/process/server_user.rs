@@ -1,4 +1,4 @@
-//! The user that PostgreSQL runs as when root starts it: it refuses root.
+//! The user that PostgreSQL runs as when root starts it, since it refuses to run as root.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -7,16 +7,18 @@ use std::process::Command;
 
 use crate::error::{Result, StackError};
 
-/// A user and group to drop to.
+/// A user and a group that a process of root's can run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUser {
+    /// For messages.
     pub name: String,
     pub uid: u32,
     pub gid: u32,
 }
 
 impl ServerUser {
-    /// None for a plain user, who runs everything himself. For root the owner of existing data, else `nobody`.
+    /// For root, the owner of the Postgres data, or `nobody` if there is none yet. `None` for any other user, who runs
+    /// everything as himself.
     pub(crate) fn for_data(postgres: &Path) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
@@ -29,7 +31,7 @@ impl ServerUser {
         }
     }
 
-    /// Containers without `/etc/passwd` exist; 65534 is the kernel's own overflow user.
+    /// Some containers have no `/etc/passwd`; 65534 is the kernel's own overflow user.
     fn nobody(passwd: &str) -> Self {
         passwd.lines().find_map(parse_nobody).unwrap_or(Self { name: "nobody".into(), uid: 65534, gid: 65534 })
     }

@@ -1,4 +1,4 @@
-//! Millrace's own processes beside the servers: started, found and stopped in the same way.
+//! Millrace's own processes beside the servers. We start, find and stop them as we do the servers.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Ends processes: politely first, then under a deadline by force.
+//! Ends processes: asks first, and after a deadline uses force.
 
 use std::time::Duration;
 
@@ -9,25 +9,28 @@ use crate::progress::Progress;
 
 use super::process_id::ProcessId;
 
+/// How long we wait for a process to end after a signal that should end it at once.
 const AFTER_FORCE: Duration = Duration::from_secs(10);
 
 /// A process that `down` or `stop` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
-    /// The name it ran under.
+    /// `postgres`, `kafka`, `registry`, or the name of a service.
     pub name: String,
-    /// Its number.
+    /// The number that the kernel had given it.
     pub pid: u32,
-    /// True if it did not leave in time when asked to.
+    /// True if the process did not leave in time after a polite signal.
     pub forced: bool,
 }
 
-/// How a process is asked to leave.
+/// How to make a process leave.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
+    /// The signal to send first.
     ask: Signal,
+    /// How long to wait after it.
     patience: Duration,
-    /// Tried before SIGKILL, for servers that have something in between.
+    /// The signal to try before SIGKILL, for servers that know one in between.
     insist: Option<Signal>,
 }
 
@@ -36,15 +39,15 @@ impl Manner {
     pub(crate) const SERVICE: Self = Self { ask: Signal::TERM, patience: Duration::from_secs(20), insist: None };
     /// Kafka closes its segments, the registry its connections.
     pub(crate) const JVM: Self = Self { ask: Signal::TERM, patience: Duration::from_secs(30), insist: None };
-    /// PostgreSQL's fast shutdown (SIGINT) aborts transactions and writes a checkpoint; its immediate one (SIGQUIT)
-    /// leaves the rest to recovery.
+    /// PostgreSQL's fast shutdown (SIGINT) aborts transactions and writes a checkpoint; its immediate shutdown
+    /// (SIGQUIT) leaves the checkpoint to recovery at the next start.
     pub(crate) const POSTGRES: Self =
         Self { ask: Signal::INT, patience: Duration::from_secs(60), insist: Some(Signal::QUIT) };
-    /// For tests of crashes.
+    /// What a crash does, for tests.
     pub(crate) const KILL: Self = Self { ask: Signal::KILL, patience: Duration::from_secs(10), insist: None };
 }
 
-/// Ends one process and waits until it is gone.
+/// Ends one process, and returns when it is gone.
 pub(crate) async fn stop(name: &str, process: ProcessId, manner: Manner, progress: &dyn Progress) -> Result<Stopped> {
     let pid = process.pid;
     send(&process, manner.ask)?;
@@ -63,7 +66,7 @@ pub(crate) async fn stop(name: &str, process: ProcessId, manner: Manner, progres
     Err(StackError::WillNotEnd { name: name.to_owned(), pid })
 }
 
-/// Ends a process that nobody will miss, and does not wait for its end.
+/// Kills a process, and does not wait for its end.
 pub(crate) fn kill(process: &ProcessId) -> Result<()> {
     send(process, Signal::KILL)
 }

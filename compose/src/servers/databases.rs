@@ -1,4 +1,4 @@
-//! Asks PostgreSQL whether it answers, and makes the two databases that the stack needs.
+//! Asks PostgreSQL whether it answers, and creates the two databases that the stack needs.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
@@ -13,10 +13,10 @@ use super::postgres::SUPERUSER;
 
 /// Millrace's database, owned by the role of the same name.
 pub(crate) const MILLRACE: &str = "millrace";
-/// The registry's database and role. Kafka's records carry ids of schemas in it, so it must last as long as they do.
+/// The registry's database and role. Kafka's records carry ids of its schemas, so it must last as long as they do.
 pub(crate) const REGISTRY: &str = "registry";
 
-/// The superuser's way in.
+/// The databases of a server, as its superuser reaches them.
 pub(crate) struct Databases<'a> {
     pub data_dir: &'a DataDir,
     pub port: u16,
@@ -32,7 +32,7 @@ impl Probe for Databases<'_> {
 }
 
 impl Databases<'_> {
-    /// Makes what is missing, so it may be called at every start.
+    /// Creates the roles and databases that are missing. Safe to call at every start.
     pub(crate) async fn ensure(&self) -> Result<()> {
         let client = self.connect().await.map_err(self.failed("logging in"))?;
         for name in [MILLRACE, REGISTRY] {
@@ -70,8 +70,8 @@ impl Databases<'_> {
 
     fn not_ready(&self, error: &tokio_postgres::Error) -> NotReady {
         match error.code() {
-            Some(&SqlState::INVALID_PASSWORD) => NotReady::Ever(password::lost(self.data_dir)),
-            _ => NotReady::Yet(error.to_string()),
+            Some(&SqlState::INVALID_PASSWORD) => NotReady::GiveUp(password::lost(self.data_dir)),
+            _ => NotReady::Retry(error.to_string()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Waits until a server really answers, or says why it does not.
+//! Waits until a server answers, or finds out why it does not.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -7,35 +7,36 @@ use crate::error::{Result, StackError};
 use crate::process::LoggedProcess;
 use crate::progress::Progress;
 
-/// Crash recovery of a large database is the slowest start there is.
+/// How long a server may take. The slowest start is the crash recovery of a large database.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Why an attempt got no answer.
 pub(crate) enum NotReady {
-    /// Try again.
-    Yet(String),
-    /// Trying again will not help.
-    Ever(StackError),
+    /// Another attempt may succeed. Says what went wrong.
+    Retry(String),
+    /// No further attempt will succeed.
+    GiveUp(StackError),
 }
 
-/// One way of asking a server whether it answers.
+/// Asks a server whether it answers, in the server's own protocol.
 pub(crate) trait Probe: Sync {
-    /// One attempt; it is cancelled after a few seconds.
+    /// Makes one attempt. The caller cancels it after a few seconds.
     fn ask(&self) -> impl Future<Output = Result<(), NotReady>> + Send;
 }
 
-/// Asks until there is an answer. Errors: the process ended, or the deadline passed. Cancel-safe.
+/// Asks until the server answers. Fails if its process ends, the deadline passes, or the probe gives up. Cancel-safe.
 pub(crate) async fn until_ready(process: &LoggedProcess, probe: &impl Probe, progress: &dyn Progress) -> Result<()> {
     let start = Instant::now();
     let mut next_report = REPORT_EVERY;
     loop {
         let last = match tokio::time::timeout(ATTEMPT, probe.ask()).await {
             Ok(Ok(())) => break,
-            Ok(Err(NotReady::Ever(error))) => return Err(error),
-            Ok(Err(NotReady::Yet(reason))) => reason,
+            Ok(Err(NotReady::GiveUp(error))) => return Err(error),
+            Ok(Err(NotReady::Retry(reason))) => reason,
             Err(_) => "no answer to a request".to_owned(),
         };
         if !process.id.is_alive() {

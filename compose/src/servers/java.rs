@@ -1,4 +1,4 @@
-//! Finds a JDK that Kafka 4 and the registry run on.
+//! Finds a Java that Kafka 4 and the registry run on.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,10 @@ use tokio::process::Command;
 
 use crate::error::{Result, StackError};
 
+/// The first major version that Kafka 4 runs on.
 const OLDEST: u32 = 17;
 
-/// The `java` to use: that of `JAVA_HOME` if it is set, else the one on the `PATH`; 17 or newer.
+/// The `java` of `JAVA_HOME` if that is set, else the one on the `PATH`. Refuses one older than 17.
 pub(crate) async fn find() -> Result<PathBuf> {
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
     let program = match &home {

@@ -1,4 +1,4 @@
-//! What both Java servers ask of their virtual machine.
+//! Options of the Java virtual machine for both Java servers.
 
 use std::ffi::OsString;
 
@@ -6,9 +6,9 @@ use crate::error::{Result, StackError};
 use crate::folder::{DataDir, create_dir};
 use crate::server::Server;
 
-/// For both Java servers: no shared file in `/tmp`, an end instead of a half-life without memory, and native libraries
-/// unpacked in the stack's own folder, since `/tmp` may be mounted `noexec`. A killed server leaves them there; its
-/// next start clears them away.
+/// The options create no shared file in `/tmp`, and end a server that runs out of memory. A server unpacks its native
+/// libraries into the stack's own folder, since `/tmp` may be mounted `noexec`. If it is killed it leaves them there;
+/// its next start calls this and so clears them away.
 pub(crate) fn options(data_dir: &DataDir, server: Server) -> Result<Vec<OsString>> {
     let temp = data_dir.temp(server.name());
     if temp.exists() {

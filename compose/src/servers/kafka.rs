@@ -1,4 +1,4 @@
-//! Starts Kafka: broker and controller in one process, on a data folder that is formatted first if it is new.
+//! Starts Kafka, broker and controller in one process, and formats its data folder first if there is none.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use super::jvm;
 const SERVER_PROPERTIES: &str = include_str!("kafka/server.properties");
 const LOG4J2_PROPERTIES: &str = include_str!("kafka/log4j2.properties");
 const JVM: &[&str] = &["-Xms256m", "-Xmx768m"];
-/// Only the quick compiler.
+/// Turns the optimising compiler off.
 const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1";
 
-/// What a start needs.
+/// The Kafka to start.
 pub(crate) struct Kafka<'a> {
     pub data_dir: &'a DataDir,
     pub programs: &'a Path,
@@ -27,7 +27,7 @@ pub(crate) struct Kafka<'a> {
 }
 
 impl Kafka<'_> {
-    /// Starts the server. Its lock files are locks of the kernel, so a crash leaves none that matter.
+    /// Starts the server. Kafka locks its data folder through the kernel, so a crash leaves no stale lock.
     pub(crate) async fn start(&self) -> Result<LoggedProcess> {
         let log4j2 = self.write("log4j2.properties", LOG4J2_PROPERTIES)?;
         let data = self.data_dir.kafka().join("data");
@@ -44,7 +44,7 @@ impl Kafka<'_> {
         Launch { name, program: self.java, args, environment, user: None }.start(self.data_dir)
     }
 
-    /// Into a folder beside, renamed when it is whole.
+    /// Formats a folder beside `data`, and renames it when it is whole.
     async fn format(&self, data: &Path) -> Result<()> {
         let next = data.with_extension("new");
         if next.exists() {
@@ -79,8 +79,8 @@ impl Kafka<'_> {
     }
 }
 
-/// Kafka wants 16 bytes in URL-safe Base64 without padding: 22 characters, of which hex digits are valid ones; the
-/// last holds two bits only.
+/// Kafka wants 16 bytes in URL-safe Base64 without padding, which are 22 characters. Hex digits are among the valid
+/// ones. The last character holds two bits only, so it is a fixed one.
 fn new_cluster_id() -> String {
     let random = uuid::Uuid::new_v4().simple().to_string();
     random.chars().take(21).chain(['A']).collect()

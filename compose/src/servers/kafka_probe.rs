@@ -1,5 +1,7 @@
-//! Asks Kafka whether it answers: one ApiVersions request, version 0, as every broker since 0.10 understands it.
-//! (Source: the Kafka protocol guide, <https://kafka.apache.org/protocol>, "ApiVersions API".)
+//! Asks Kafka whether it answers, with an ApiVersions request of version 0. Every broker since 0.10 understands it.
+//!
+//! Source: the Kafka protocol guide, <https://kafka.apache.org/protocol>, "ApiVersions API". librdkafka could ask too,
+//! but then this crate, which starts the servers, would have to build it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -8,7 +10,9 @@ use crate::error::Result;
 
 use super::health::{NotReady, Probe};
 
+/// "Mill", so that the request stands out in a capture.
 const CORRELATION_ID: i32 = 0x4D69_6C6C;
+/// In bytes. A broker's answer has some hundreds.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Kafka on a port of this machine.
@@ -18,8 +22,8 @@ pub(crate) struct KafkaProbe {
 
 impl Probe for KafkaProbe {
     async fn ask(&self) -> Result<(), NotReady> {
-        let answer = self.exchange().await.map_err(|error| NotReady::Yet(error.to_string()))?;
-        check(&answer).map_err(NotReady::Yet)
+        let answer = self.exchange().await.map_err(|error| NotReady::Retry(error.to_string()))?;
+        check(&answer).map_err(NotReady::Retry)
     }
 }
 
@@ -29,7 +33,7 @@ impl KafkaProbe {
         stream.write_all(&request()).await?;
         let size = usize::try_from(stream.read_i32().await?).unwrap_or(usize::MAX);
         if size > LARGEST_ANSWER {
-            return Err(std::io::Error::other("whatever answers on this port is not Kafka"));
+            return Err(std::io::Error::other("the program on this port is not Kafka"));
         }
         let mut answer = vec![0; size];
         stream.read_exact(&mut answer).await?;
@@ -37,7 +41,7 @@ impl KafkaProbe {
     }
 }
 
-/// Size, then: API key 18, version 0, correlation id, client id.
+/// The size, then API key 18, version 0, correlation id and client id.
 fn request() -> Vec<u8> {
     const API_VERSIONS: i16 = 18;
     const CLIENT_ID: &[u8] = b"millrace";
@@ -52,7 +56,7 @@ fn request() -> Vec<u8> {
     request
 }
 
-/// The answer begins with the correlation id and an error code, 0 for none.
+/// Checks the start of the answer: the correlation id, then an error code, 0 for none.
 fn check(answer: &[u8]) -> Result<(), String> {
     let (Some(id), Some(code)) = (answer.first_chunk::<4>(), answer.get(4..6)) else {
         return Err("the answer is too short for Kafka's".into());

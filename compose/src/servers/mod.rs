@@ -1,7 +1,7 @@
 //! How each server is configured and started, and how it shows that it is ready.
 //!
 //! A data folder that a server needs is prepared beside its place and renamed when it is whole. A server counts as
-//! ready only after it has answered a request of its own protocol. Every server listens on 127.0.0.1 only.
+//! ready only after it has answered a request in its own protocol. Every server listens on 127.0.0.1 only.
 
 mod databases;
 mod health;

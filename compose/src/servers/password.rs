@@ -42,7 +42,7 @@ impl Password {
     }
 }
 
-/// The error for a password that does not open the database.
+/// The error for a password that is missing, or does not open the database.
 pub(crate) fn lost(data_dir: &DataDir) -> StackError {
     StackError::PasswordLost { file: data_dir.password_file(), data_dir: data_dir.path().to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Which port each server gets: what the user asks for, else what the stack had, else the default.
+//! Chooses a port for each server: the one that the caller asks for, else the one that the stack had, else the default.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,21 +6,22 @@ use crate::error::{PortOwner, Result, StackError};
 use crate::folder::ChosenPorts;
 use crate::server::Server;
 
-/// What the caller asks for: `None` keeps what the stack has (or takes the default), `Some(0)` takes any free port.
+/// The ports that the caller asks for. `None` keeps the port that the stack has, or takes the default. `Some(0)` takes
+/// any free port.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ports {
-    /// PostgreSQL; 25432 by default.
+    /// PostgreSQL's port; 25432 by default.
     pub postgres: Option<u16>,
-    /// Kafka's clients; 29092 by default.
+    /// Kafka's port for clients; 29092 by default.
     pub kafka: Option<u16>,
-    /// Kafka's own controller; 29093 by default.
+    /// The port of Kafka's own controller; 29093 by default.
     pub kafka_controller: Option<u16>,
-    /// The registry's HTTP; 28081 by default.
+    /// The registry's HTTP port; 28081 by default.
     pub registry: Option<u16>,
 }
 
 impl Ports {
-    /// Any free port for every server, for tests.
+    /// Any free port for every server, so that tests don't disturb other stacks.
     pub const ANY: Self = Self { postgres: Some(0), kafka: Some(0), kafka_controller: Some(0), registry: Some(0) };
 
     const fn asked(&self, slot: Slot) -> Option<u16> {
@@ -54,6 +55,7 @@ impl Slot {
         }
     }
 
+    /// The command line's flag for it.
     const fn flag(self) -> &'static str {
         match self {
             Self::Postgres => "--postgres-port",
@@ -73,13 +75,13 @@ impl Slot {
     }
 }
 
-/// Decides all four. `is_running` tells of a server whether it runs already, and so keeps the port that it has.
+/// Chooses all four ports. A server that `is_running` keeps the port that it has.
 pub(crate) fn choose(
     asked: &Ports,
     remembered: Option<ChosenPorts>,
     is_running: impl Fn(Server) -> bool,
 ) -> Result<ChosenPorts> {
-    // Held until all are chosen, so that no two servers get the same one.
+    // We listen on each chosen port until all are chosen, so that no two servers get the same one.
     let mut held = Vec::new();
     let mut given = Vec::new();
     let mut take = |slot: Slot, kept: Option<u16>| -> Result<u16> {
@@ -130,9 +132,9 @@ fn reserve(slot: Slot, port: u16, given: &[u16], held: &mut Vec<TcpListener>) ->
     }
 }
 
-/// The one the stack had, if it is still free, else one from below the ephemeral range: a port inside of that range
-/// could be lost, while its server restarts, to any client's outgoing connection (even to a client's connection to
-/// that very port, which TCP then connects with itself).
+/// The port that the stack had, if it is still free, else one from below the ephemeral range. Inside that range, any
+/// outgoing connection could take the port while its server restarts (even a client's connection to that very port,
+/// which TCP then connects with itself).
 fn any_free(slot: Slot, kept: Option<u16>, held: &mut Vec<TcpListener>) -> Result<u16> {
     const FROM: u16 = 12_000;
     const TRIES: usize = 200;

@@ -1,4 +1,4 @@
-//! Starts PostgreSQL on its data folder, and makes that folder first if there is none.
+//! Starts PostgreSQL on its data folder, and creates that folder first if there is none.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -8,17 +8,17 @@ use crate::folder::{DataDir, create_dir};
 use crate::process::{Environment, Launch, LoggedProcess, ServerUser, postmaster, prepare};
 use crate::server::Server;
 
-/// The role that `initdb` makes. Services use another.
+/// The role that `initdb` creates. Services use another.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-/// Sized for a developer's machine of 2 cores and a few GB. The first four are promises: an acknowledged commit is
-/// durable, and nobody outside of this machine gets in.
+/// The sizes suit a developer's machine of 2 cores and a few GB. The first four are promises: an acknowledged commit is
+/// durable, and nobody outside this machine gets in.
 const SETTINGS: &[&str] = &[
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
     "listen_addresses=127.0.0.1",
-    // A socket's path may have 107 bytes, a data folder's any number: TCP only.
+    // TCP only: a socket's path has room for 107 bytes, and a data folder's path may be longer.
     "unix_socket_directories=",
     "password_encryption=scram-sha-256",
     "max_connections=100",
@@ -29,14 +29,14 @@ const SETTINGS: &[&str] = &[
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
     "random_page_cost=1.1",
-    // Compiling a query takes longer than running one of ours.
+    // To compile one of our queries takes longer than to run it.
     "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
     "log_line_prefix=%m [%p] %q%u@%d ",
 ];
 
-/// What a start needs.
+/// The PostgreSQL to start.
 pub(crate) struct Postgres<'a> {
     pub data_dir: &'a DataDir,
     pub programs: &'a Path,
@@ -45,7 +45,7 @@ pub(crate) struct Postgres<'a> {
 }
 
 impl Postgres<'_> {
-    /// Starts the server; what a crash left behind (processes, a stale `postmaster.pid`) is cleared away first.
+    /// Starts the server. First clears away what a crash left: processes, a stale `postmaster.pid`.
     pub(crate) async fn start(&self) -> Result<LoggedProcess> {
         let data = self.data_dir.postgres();
         if !data.exists() {
@@ -62,7 +62,7 @@ impl Postgres<'_> {
         Launch { name, program: &program, args, environment, user: self.user }.start(self.data_dir)
     }
 
-    /// Into a folder beside, renamed when it is whole: one that was given up half-way is never mistaken for data.
+    /// Initialises a folder beside `data` and renames it when it is whole, so that nobody takes half of one for data.
     async fn initialise(&self, data: &Path) -> Result<()> {
         let next = data.with_extension("new");
         if next.exists() {

@@ -11,10 +11,11 @@ use crate::server::Server;
 use super::password::Password;
 use super::{databases, jvm};
 
-/// It answers a few requests per deployment: a small heap, and no optimising compiler, start soonest.
+/// The registry answers a few requests per deployment, so a quick start counts most: a small heap, and no optimising
+/// compiler.
 const JVM: &[&str] = &["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
-/// What a start needs.
+/// The registry to start.
 pub(crate) struct Registry<'a> {
     pub data_dir: &'a DataDir,
     pub programs: &'a Path,
@@ -25,7 +26,7 @@ pub(crate) struct Registry<'a> {
 }
 
 impl Registry<'_> {
-    /// Starts the server; Postgres must be ready, since the registry makes its tables at once.
+    /// Starts the server. Postgres must be ready, because the registry creates its tables at once.
     pub(crate) fn start(&self) -> Result<LoggedProcess> {
         let mut args: Vec<OsString> = JVM.iter().map(OsString::from).collect();
         args.extend(jvm::options(self.data_dir, Server::Registry)?);
@@ -34,7 +35,7 @@ impl Registry<'_> {
         Launch { name, program: self.java, args, environment, user: None }.start(self.data_dir)
     }
 
-    /// By environment and not by argument, because everybody may read arguments and one of these is a password.
+    /// These go by environment, because everybody on the machine may read arguments and one of them is a password.
     fn settings(&self) -> Vec<(String, String)> {
         let database = format!("jdbc:postgresql://127.0.0.1:{}/{}", self.postgres_port, databases::REGISTRY);
         let settings = [
@@ -60,7 +61,7 @@ pub(crate) fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}/apis/ccompat/v7")
 }
 
-/// The archive names its jar after its version.
+/// Searches for the jar, whose name holds its version.
 fn find_jar(programs: &Path) -> Result<PathBuf> {
     let entries = std::fs::read_dir(programs).map_err(StackError::path("reading", programs))?;
     let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));

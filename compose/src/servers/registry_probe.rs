@@ -13,7 +13,7 @@ pub(crate) struct RegistryProbe {
 
 impl RegistryProbe {
     pub(crate) fn new(port: u16) -> Result<Self> {
-        // A proxy from the environment knows nothing of this machine's own addresses.
+        // The environment may name a proxy, and a proxy can't reach this machine's loopback.
         let client = reqwest::Client::builder().no_proxy().build();
         let client = client.map_err(|error| StackError::io("making an HTTP client")(std::io::Error::other(error)))?;
         Ok(Self { client, port })
@@ -32,10 +32,10 @@ fn reason(error: &reqwest::Error) -> String {
 impl Probe for RegistryProbe {
     async fn ask(&self) -> Result<(), NotReady> {
         let answer = self.client.get(format!("{}/subjects", url(self.port))).send().await;
-        let answer = answer.map_err(|error| NotReady::Yet(reason(&error)))?;
+        let answer = answer.map_err(|error| NotReady::Retry(reason(&error)))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            status => Err(NotReady::Yet(format!("GET /subjects: {status}"))),
+            status => Err(NotReady::Retry(format!("GET /subjects: {status}"))),
         }
     }
 }

@@ -1,2 +1,2 @@
--- $1: name of a database
+-- $1: the database's name
 SELECT FROM pg_database WHERE datname = $1

@@ -1,2 +1,2 @@
--- $1: name of a role
+-- $1: the role's name
 SELECT FROM pg_roles WHERE rolname = $1
