@@ -1,13 +1,11 @@
 //! The program `millrace` as a library, for a binary of one's own: it reads the command line and puts the pieces
 //! together.
 
+mod apart;
 mod audit;
-mod bank;
-mod bench;
 mod cli;
 mod command_id;
 mod dead_letters;
-mod demo;
 mod exit;
 mod kafka_state;
 mod lag;
@@ -29,7 +27,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use apart::become_program;
 use cli::{Cli, Command};
+use program::run_service;
+
+// What programs that show or measure the product share with its command line: `demo/`, `bench/`.
+pub use audit::{Report as AuditReport, audit, text as audit_text};
+pub use cli::{FolderArguments, PortArguments, SettingsArguments, StackArguments};
+pub use exit::{NO, Usage};
+pub use kafka_state::TopicEnds;
+pub use output::Output;
+pub use producing::{CommandProducer, OutgoingCommand};
+pub use program::{is_asked_for_service, run};
+pub use stack::{RunningService, at, check_service_ports, prepare, start_services, throw_away, until_one_ends};
 
 /// The program `millrace`: reads the command line, does what it says, and returns the exit code.
 ///
@@ -40,17 +50,17 @@ use cli::{Cli, Command};
 /// ```
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if cli.command.is_service() { program::run_service(run(cli)) } else { program::run(run(cli)) }
+    if cli.command.is_service() { run_service(do_command(cli)) } else { run(do_command(cli)) }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn do_command(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { settings, output, command } = cli;
     match command {
         Command::Up(arguments) => stack::up(&settings, &arguments, output).await,
         Command::Down(arguments) => stack::down(&arguments, output).await,
         Command::Env(arguments) => stack::env(&arguments, output),
-        Command::Demo(arguments) => demo::run(&settings, &arguments, output).await,
-        Command::Bench(arguments) => bench::run(&settings, &arguments, output).await,
+        Command::Demo(arguments) => Err(become_program("demo", &settings, output, arguments)),
+        Command::Bench(arguments) => Err(become_program("bench", &settings, output, arguments)),
         Command::Writer(arguments) => services::writer(&settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector { name, service } => services::projector(&settings, &name, service).await,

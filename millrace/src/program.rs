@@ -1,5 +1,6 @@
 //! One run of a program, from its runtime to its exit code.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
@@ -16,6 +17,16 @@ pub fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
 /// service with little to do.
 pub fn run_service(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     run_on(&mut Builder::new_current_thread(), work)
+}
+
+/// The commands that are services.
+const SERVICES: &[&str] = &["writer", "relay", "projector", "monitor"];
+
+/// Whether this program was started as one of a stack's services: its first argument is a service's command. A stack
+/// starts its services from the executable that it runs in, so every program that starts one asks this first, and
+/// answers with [`main`](crate::main).
+pub fn is_asked_for_service() -> bool {
+    std::env::args_os().nth(1).is_some_and(|first| SERVICES.iter().any(|service| first == OsStr::new(service)))
 }
 
 fn run_on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
