@@ -23,10 +23,16 @@ const ARROWS: &[(&str, MayDependOn)] = &[
     ("millrace-compose", These(&[])),
     // The composition root: it is there to know everybody.
     ("millrace", Everyone),
+    ("millrace-demo", Everyone),
+    ("millrace-bench", Everyone),
 ];
+
+/// Users of the product, apart from it: what they need of it, they ask for; it needs nothing of them.
+const USERS: &[&str] = &["millrace-demo", "millrace-bench"];
 
 enum MayDependOn {
     These(&'static [&'static str]),
+    /// All but the [`USERS`].
     Everyone,
 }
 use MayDependOn::{Everyone, These};
@@ -35,7 +41,7 @@ impl MayDependOn {
     fn permits(&self, dependency: &str) -> bool {
         match self {
             These(names) => names.contains(&dependency),
-            Everyone => true,
+            Everyone => !USERS.contains(&dependency),
         }
     }
 }
@@ -65,7 +71,8 @@ fn an_edge_that_is_not_drawn_is_named_whatever_its_kind() {
         {"name": "millrace-schemas", "dependencies": [edge("millrace-store", json!("dev"))]},
         {"name": "millrace-runtime", "dependencies": [edge("millrace-schemas", json!("build"))]},
         {"name": "millrace-newcomer", "dependencies": [edge("millrace-store", Value::Null)]},
-        {"name": "millrace", "dependencies": [edge("millrace-relay", Value::Null)]},
+        {"name": "millrace", "dependencies": [edge("millrace-relay", Value::Null), edge("millrace-demo", json!("dev"))]},
+        {"name": "millrace-bench", "dependencies": [edge("millrace", Value::Null), edge("millrace-demo", Value::Null)]},
     ]});
 
     assert_eq!(
@@ -75,6 +82,8 @@ fn an_edge_that_is_not_drawn_is_named_whatever_its_kind() {
             "millrace-schemas -> millrace-store (dev)",
             "millrace-runtime -> millrace-schemas (build)",
             "millrace-newcomer -> millrace-store (normal)",
+            "millrace -> millrace-demo (dev)",
+            "millrace-bench -> millrace-demo (normal)",
         ]
     );
 }

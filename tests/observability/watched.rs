@@ -16,7 +16,8 @@ pub struct Watched {
 impl Watched {
     /// Starts one of each service and Prometheus.
     pub async fn start(world: World) -> Self {
-        let prometheus = Prometheus::start(world.folder("prometheus")).await;
+        let prometheus =
+            Prometheus::start(std::env::temp_dir().join(format!("millrace-prometheus-{}", world.log))).await;
         let looks_often = [("MILLRACE_MONITOR_INTERVAL_MS", "1000")];
         let (pipeline, monitor) = tokio::join!(world.pipeline(), world.service_with(&["monitor"], &looks_often));
         let jobs = ["writer", "relay", "reporting", "search"].into_iter().zip(pipeline);

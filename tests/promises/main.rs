@@ -10,7 +10,6 @@ mod positions;
 mod projection;
 mod publishable;
 mod raw_record;
-mod real_data;
 mod search;
 mod service;
 mod taking_effect_once;
@@ -67,7 +66,6 @@ fn main() -> ExitCode {
         visible::promises(),
         traces::promises(),
         chaos::promises(),
-        real_data::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let servers: Arc<tokio::sync::OnceCell<Servers>> = Arc::default();

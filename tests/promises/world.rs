@@ -1,7 +1,6 @@
 //! What a test stands on: the servers that all share, and a log and database that are its own.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -184,11 +183,6 @@ impl World {
         let client = self.pool(1).get().await.expect("Postgres");
         let sql = "SELECT balance_minor FROM reporting.account_balances WHERE account_id = $1";
         client.query_opt(sql, &[&account_id]).await.expect("account_balances").map(|row| row.get(0))
-    }
-
-    /// A folder for a test's own files.
-    pub fn folder(&self, name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("millrace-{name}-{}", self.log))
     }
 }
 

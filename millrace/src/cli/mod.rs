@@ -1,6 +1,5 @@
 //! The command line.
 
-mod bench_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -11,11 +10,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use millrace_runtime::Overrides;
 
+use crate::apart::ProgramArguments;
 use crate::output::Output;
 
-pub use bench_arguments::{BenchArguments, Scenario, Skew};
 pub use settings_arguments::SettingsArguments;
-pub use stack_arguments::{DemoArguments, FolderArguments, StackArguments, UpArguments};
+pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
 /// An event-sourced pipeline on Kafka and Postgres.
 ///
@@ -44,9 +43,9 @@ pub enum Command {
     /// Print the stack's addresses as shell exports: eval "$(millrace env)".
     Env(StackArguments),
     /// Show the pipeline on the transactions of a real bank, from nothing to an audited end.
-    Demo(DemoArguments),
+    Demo(ProgramArguments),
     /// Measure the pipeline beside what the same servers do without Millrace in the way.
-    Bench(BenchArguments),
+    Bench(ProgramArguments),
     /// Run a writer: commands in, events into Postgres.
     Writer(ServiceArguments),
     /// Run a relay: events from Postgres to Kafka.

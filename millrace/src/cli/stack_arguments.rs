@@ -8,11 +8,8 @@ use clap::Args;
 const DEFAULT_PORTS: &str = "\
 Ports are those that the stack had before. A new one has, unless told otherwise: Postgres 25432, Kafka 29092 and 29093, \
 the registry 28081, the services 29464 to 29468.";
-/// What `demo` takes for folder and ports that are not given.
-const DEMO_DEFAULTS: &str = "\
-The demo has a stack of its own, begun anew each time: by default in the folder of `up` (MILLRACE_DATA_DIR, if set) \
-with -demo appended, on any ports that are free.";
 
+/// Which local stack.
 #[derive(Debug, Clone, Args)]
 pub struct StackArguments {
     /// Where the stack keeps its data; its identity [default: /var/lib/millrace for root, else in the XDG data folder].
@@ -40,13 +37,16 @@ pub struct PortArguments {
     pub http_port: Option<u16>,
 }
 
+/// Where a local stack is, or is to be.
 #[derive(Debug, Clone, Args)]
 pub struct FolderArguments {
+    /// The stack's own folder.
     #[command(flatten)]
     pub stack: StackArguments,
     /// Where fetched servers are kept [default: /var/cache/millrace for root, else in the XDG cache folder].
     #[arg(long, env = "MILLRACE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
+    /// Its ports.
     #[command(flatten)]
     pub ports: PortArguments,
 }
@@ -59,19 +59,4 @@ pub struct UpArguments {
     /// Stop before the services: only Postgres, Kafka and the registry, without tables, topics or schemas.
     #[arg(long)]
     pub servers_only: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = DEMO_DEFAULTS,
-    mut_arg("data_dir", |arg| {
-        arg.env(None::<&str>).help("Where the demo's stack keeps its data; not the folder of another stack")
-    })
-)]
-pub struct DemoArguments {
-    #[command(flatten)]
-    pub folders: FolderArguments,
-    /// Leave the stack running at the end, to look around in.
-    #[arg(long)]
-    pub keep: bool,
 }
