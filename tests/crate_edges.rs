@@ -16,18 +16,22 @@ const ARROWS: &[(&str, MayDependOn)] = &[
     ("millrace-store", These(&["millrace-schemas"])),
     ("millrace-runtime", These(&[])),
     ("millrace-writer", These(&["millrace-schemas", "millrace-store", "millrace-runtime"])),
+    // The rules of the logs that Millrace brings along. They implement the writer's trait.
+    ("millrace-domains", These(&["millrace-schemas", "millrace-writer"])),
     ("millrace-relay", These(&["millrace-schemas", "millrace-store", "millrace-runtime"])),
-    // The store only for a rebuild, which fills a generation from Postgres; a live projector reads the topic alone.
-    ("millrace-projectors", These(&["millrace-schemas", "millrace-runtime", "millrace-store"])),
-    // It starts servers of other people's making and must be able to do so before anything of ours works.
+    // The runner asks the store which partitions the relay has halted, and later a rebuild will read events there.
+    // Until then, events come only from the topic.
+    ("millrace-projector-runner", These(&["millrace-schemas", "millrace-runtime", "millrace-store"])),
+    ("millrace-projectors", These(&["millrace-projector-runner", "millrace-schemas", "millrace-runtime"])),
+    // It starts other people's servers, and must be able to do so before anything of ours works.
     ("millrace-compose", These(&[])),
-    // The composition root: it is there to know everybody.
+    // The composition root, which puts all crates together.
     ("millrace", Everyone),
     ("millrace-demo", Everyone),
     ("millrace-bench", Everyone),
 ];
 
-/// Users of the product, apart from it: what they need of it, they ask for; it needs nothing of them.
+/// Crates that use the product and are not part of it: no other crate may depend on them.
 const USERS: &[&str] = &["millrace-demo", "millrace-bench"];
 
 enum MayDependOn {
@@ -50,13 +54,39 @@ impl MayDependOn {
 fn crates_depend_on_each_other_only_as_the_design_allows() {
     let metadata = workspace_metadata();
 
-    // An arrow of a crate that is gone or renamed would check nothing, and nobody would notice.
+    // The arrows of a crate that was deleted or renamed would check nothing, and nobody would notice.
     let crates: Vec<&str> = packages(&metadata).map(name).collect();
     let gone: Vec<_> = ARROWS.iter().map(|(name, _)| name).filter(|name| !crates.contains(name)).collect();
     assert!(gone.is_empty(), "no crate of the workspace is called {gone:?}; {RULE}");
 
     let forbidden = forbidden_edges(&metadata);
     assert!(forbidden.is_empty(), "forbidden between crates: {}; {RULE}", forbidden.join(", "));
+}
+
+/// The crates that serve any log.
+const PLATFORM: &[&str] = &["schemas/src", "store", "runtime/src", "writer/src", "relay/src", "projectors/runner/src"];
+/// Words of the logs that Millrace brings along; the platform must not use them.
+const OF_A_LOG: &[&str] = &["ledger", "EntryPosted", "AccountOpened", "millrace_domains"];
+
+#[test]
+fn no_platform_crate_names_a_log_that_comes_along() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut list = Command::new("git");
+    list.args(["ls-files", "--cached", "--others", "--exclude-standard"]).args(PLATFORM).current_dir(&root);
+    let listed = list.output().expect("git lists the checkout's files");
+    let files = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    assert!(files.lines().count() > 50, "the crates are where they were: {files}");
+    let mut found = Vec::new();
+    for file in files.lines() {
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        for (number, line) in (1..).zip(text.lines()) {
+            let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            if words.any(|word| OF_A_LOG.contains(&word)) {
+                found.push(format!("{file}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "a platform crate names a log of its user:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -94,7 +124,7 @@ fn forbidden_edges(metadata: &Value) -> Vec<String> {
     for package in packages(metadata) {
         let from = name(package);
         let arrows = ARROWS.iter().find(|(name, _)| *name == from).map_or(&These(&[]), |(_, arrows)| arrows);
-        // Without a source it is a path: a crate of this repository, whatever it is renamed to.
+        // A dependency without a source is a path: a crate of this repository, whatever name it has here.
         for dependency in list(package, "dependencies").iter().filter(|dependency| dependency["source"].is_null()) {
             let to = name(dependency);
             if !arrows.permits(to) {
@@ -106,7 +136,7 @@ fn forbidden_edges(metadata: &Value) -> Vec<String> {
     forbidden
 }
 
-/// What the manifests say, unresolved: needs neither the network nor a lock on the build directory.
+/// The manifests as Cargo reads them, unresolved. Needs neither the network nor a lock on the build directory.
 fn workspace_metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps"])

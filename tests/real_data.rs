@@ -1,4 +1,4 @@
-//! The demo, as a user runs it, on the real bank's file; and its balances by arithmetic of this test's own.
+//! Runs the demo as a user does, on the real bank's file, and checks its balances with this test's own arithmetic.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -31,7 +31,7 @@ async fn the_demo_carries_the_real_banks_file_through_and_every_balance_is_right
     assert_eq!(report["audit"]["ok"], true);
 }
 
-/// Runs the demo, with nothing set in its environment.
+/// Runs the demo with no settings in its environment.
 async fn demo(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millrace-demo"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_")) {
@@ -40,7 +40,7 @@ async fn demo(arguments: &[&str]) -> Output {
     command.args(arguments).stdin(Stdio::null()).output().await.expect("the demo runs")
 }
 
-/// Sums the file by itself: no type and no code of the product, amounts by their digits.
+/// Sums the file without any type or code of the product; reads amounts digit by digit.
 fn sums() -> BTreeMap<String, i64> {
     let packed = include_bytes!("../demo/src/bank/data/trans.asc.gz");
     let mut file = String::new();

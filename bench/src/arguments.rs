@@ -1,6 +1,6 @@
 //! What is measured, and with which work.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
@@ -9,9 +9,9 @@ use serde::Serialize;
 
 /// Where the benchmark runs.
 const WHERE: &str = "\
-With MILLRACE_POSTGRES_URL set it runs on the servers of the settings: in a log, a database and topics of its own, which it \
-deletes. Without, on a stack of its own, begun anew: by default in the folder of `up` with -bench appended, on any ports \
-that are free.
+With MILLRACE_POSTGRES_URL set, the benchmark runs on the servers of the settings. There it makes a log, a database and \
+topics of its own, and deletes them at the end. Without, it starts a new stack of its own: by default in the folder of \
+`up` with -bench appended, on any ports that are free.
 Exit code 1: a ratio is below that of the --gate file.";
 
 /// Measure the pipeline beside what the same servers do without Millrace in the way.
@@ -35,23 +35,26 @@ pub struct Cli {
     mut_arg("http_port", |arg| arg.hide(true))
 )]
 pub struct BenchArguments {
-    /// What is measured.
+    /// What to measure.
     #[arg(value_enum)]
     pub scenario: Scenario,
     #[command(flatten)]
     pub folders: FolderArguments,
-    /// Events of the work; not for end-to-end [default: by scenario, 200,000 to 600,000].
+    /// Events of the work; not for end-to-end [default: by scenario, 200,000 to 600,000; growth: 10,000,000].
     #[arg(long, value_name = "N")]
     pub events: Option<NonZeroU64>,
-    /// How long end-to-end produces.
+    /// How long end-to-end sends commands.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub seconds: NonZeroU32,
-    /// Entry sets a second, for end-to-end [default: as many as go with at most 20,000 commands without an outcome].
+    /// Entry sets a second, for end-to-end [default: as fast as at most 20,000 commands without an outcome allow].
     #[arg(long, value_name = "N")]
     pub rate: Option<NonZeroU32>,
     /// Connections to Postgres, for append and rebuild-read.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub connections: u16,
+    /// Writer processes: in end-to-end [default: 1], and to compare with one in writers [default: 2].
+    #[arg(long, value_name = "N")]
+    pub writers: Option<NonZeroU16>,
     /// Which of the 50,000 accounts the entry sets touch.
     #[arg(long, value_enum, default_value_t = Skew::Uniform)]
     pub skew: Skew,
@@ -64,7 +67,7 @@ pub struct BenchArguments {
     /// A file (TOML) of the least ratio by name, such as append = 0.5.
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Leave log, database, topics and a stack of its own as they are at the end.
+    /// Leave everything as it is at the end: log, database, topics, and a stack of its own.
     #[arg(long)]
     pub keep: bool,
 }
@@ -74,6 +77,8 @@ pub struct BenchArguments {
 pub enum Scenario {
     /// Committing batches, beside a plain SQL insert and COPY of the same rows.
     Append,
+    /// Several writers deciding piled-up commands, beside one writer.
+    Writers,
     /// The relay catching up, beside a flat-out producer of the same records.
     Relay,
     /// The projectors catching up, beside a flat-out consumer and a plain upsert.
@@ -82,7 +87,9 @@ pub enum Scenario {
     RebuildRead,
     /// Commands through all services, with latencies.
     EndToEnd,
-    /// All of them.
+    /// Append, read and load in a log of 10 million events, beside a log of 1 million.
+    Growth,
+    /// All of them but growth.
     All,
 }
 

@@ -1,44 +1,34 @@
-//! Filling a log without the writer: what is there before anything is measured.
+//! Filling a log without a writer: what it holds before anything is measured.
 
 use anyhow::bail;
 use deadpool_postgres::{Client, Pool};
-use millrace_schemas::{StreamId, ledger};
-use millrace_store::{Append, Log, Verdict};
+use millrace_store::{AppendBatch, Appended, Log};
 
-use crate::appends::{Appends, opening};
-use crate::work::{ACCOUNTS, account_id};
+use crate::appends::Appends;
+use crate::work::ACCOUNTS;
 
 /// Commands of an append while filling.
 const BATCH: usize = 1000;
 
-/// The streams of all accounts.
-pub fn streams() -> anyhow::Result<Vec<StreamId>> {
-    (0..ACCOUNTS).map(|number| Ok(StreamId::new(ledger::ACCOUNT, &account_id(number))?)).collect()
-}
-
 /// Opens all accounts.
-pub async fn open_accounts(log: &Log, pool: &Pool, streams: &[StreamId]) -> anyhow::Result<()> {
+pub async fn open_accounts(log: &Log, pool: &Pool) -> anyhow::Result<()> {
     let client = pool.get().await?;
-    let mut numbered = streams.iter().enumerate();
-    loop {
-        let batch = numbered.by_ref().take(BATCH).map(|(number, stream)| opening(number, stream));
-        let batch: Vec<Append> = batch.collect::<anyhow::Result<_>>()?;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        append(log, &client, &batch).await?;
+    let mut appends = Appends::before_opening(log, &client).await?;
+    for first in (0..ACCOUNTS).step_by(BATCH) {
+        append(log, &client, &appends.open_accounts(first..ACCOUNTS.min(first + BATCH))?).await?;
     }
+    Ok(())
 }
 
-/// Adds about so many events; makes the next batch while Postgres commits the last.
+/// Adds about so many events. Makes the next batch while Postgres commits the last.
 pub async fn fill(log: &Log, pool: &Pool, appends: Appends, events: u64) -> anyhow::Result<Appends> {
     let client = pool.get().await?;
     let mut left = events / 2;
     let size = |left: u64| usize::try_from(left).map_or(BATCH, |left| left.min(BATCH));
-    // what is made must be appended: the versions of the next batch count on it
+    // every batch that is made must be appended: the next one builds on it
     let (mut appends, mut batch) = made(appends, size(left)).await?;
     while left > 0 {
-        left -= batch.len() as u64;
+        left -= batch.commands.len() as u64;
         let next = made(appends, size(left));
         let ((), next) = tokio::try_join!(append(log, &client, &batch), next)?;
         (appends, batch) = next;
@@ -46,7 +36,7 @@ pub async fn fill(log: &Log, pool: &Pool, appends: Appends, events: u64) -> anyh
     Ok(appends)
 }
 
-async fn made(mut appends: Appends, sets: usize) -> anyhow::Result<(Appends, Vec<Append>)> {
+async fn made(mut appends: Appends, sets: usize) -> anyhow::Result<(Appends, AppendBatch)> {
     tokio::task::spawn_blocking(move || {
         let batch = appends.batch(sets)?;
         Ok((appends, batch))
@@ -54,11 +44,10 @@ async fn made(mut appends: Appends, sets: usize) -> anyhow::Result<(Appends, Vec
     .await?
 }
 
-/// Appends a batch, all of which has to be committed.
-pub async fn append(log: &Log, client: &Client, batch: &[Append]) -> anyhow::Result<()> {
-    let verdicts = log.append(client, batch).await?;
-    match verdicts.iter().find(|verdict| !matches!(verdict, Verdict::Committed(_))) {
-        Some(verdict) => bail!("an append of the benchmark was not committed: {verdict:?}"),
-        None => Ok(()),
+/// Appends a batch, all of which must be committed.
+pub async fn append(log: &Log, client: &Client, batch: &AppendBatch) -> anyhow::Result<()> {
+    match log.append(client, batch).await? {
+        Appended::Committed(_) => Ok(()),
+        other => bail!("an append of the benchmark was not committed: {other:?}"),
     }
 }

@@ -5,9 +5,12 @@ mod append;
 mod appends;
 mod arguments;
 mod ceiling;
+mod command_id;
 mod end_to_end;
 mod fill;
 mod gate;
+mod growth;
+mod ledger_schemas;
 mod measured;
 mod meter;
 mod own_log;
@@ -18,8 +21,10 @@ mod report;
 mod run;
 mod servers;
 mod service;
+mod storage;
 mod watching;
 mod work;
+mod writers;
 
 use std::process::ExitCode;
 
@@ -33,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if millrace::is_asked_for_service() {
-        return millrace::main();
+        return millrace::main([millrace::ledger()]);
     }
     let Cli { settings, output, bench } = Cli::parse();
     millrace::run(run::run(&settings, &bench, output))

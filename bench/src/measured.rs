@@ -3,113 +3,127 @@
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-/// Longest latency that is told apart, in microseconds: ten minutes.
+use crate::storage::Storage;
+
+/// The longest latency of a histogram, in microseconds: ten minutes. Longer ones count as that.
 const LONGEST: u64 = 600_000_000;
 
 /// A scenario's figures.
 #[derive(Debug, Serialize)]
 pub struct Measured {
-    /// Its name, also in the gate's file.
+    /// Its name, in the gate's file too.
     pub name: &'static str,
-    /// With which work.
+    /// What it did, in words.
     pub work: String,
-    /// Ours.
+    /// Our figure.
     pub ours: Rate,
-    /// What is compared with it: the first one counts for the gate.
+    /// The figures to compare it with; the gate looks at the first.
     pub ceilings: Vec<Ceiling>,
-    /// What our figure took.
+    /// What processes used while our figure was measured.
     pub processes: Vec<ProcessUse>,
-    /// How long things took.
+    /// How long single steps took.
     pub latencies: Vec<Latency>,
-    /// Of end-to-end alone.
+    /// Only end-to-end has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Flow>,
+    /// What the log takes on disk, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
 }
 
-/// So much a second.
+impl Measured {
+    /// Rates, and nothing else.
+    pub fn new(name: &'static str, work: String, ours: Rate, ceilings: Vec<Ceiling>) -> Self {
+        let (processes, latencies) = (Vec::new(), Vec::new());
+        Self { name, work, ours, ceilings, processes, latencies, flow: None, storage: None }
+    }
+}
+
+/// Events a second.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rate {
-    /// What was done.
+    /// What was done, in words.
     pub what: String,
-    /// Events a second; the median where there are several rounds.
+    /// The median of the rounds.
     pub events_per_second: f64,
-    /// Each round's.
+    /// The rate of each round.
     pub rounds: Vec<f64>,
 }
 
-/// A figure without our code in the way.
+/// What the same servers do without our code in the way, or our code under other conditions.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ceiling {
     /// The figure.
     #[serde(flatten)]
     pub rate: Rate,
-    /// Ours by this one.
+    /// Our rate divided by this one.
     pub ratio: f64,
 }
 
-/// What a process used while so many events went through.
+/// What a process, or several together, used while so many events went through.
 #[derive(Debug, Clone)]
 pub struct ProcessUse {
     /// Its name.
     pub name: String,
-    /// Processor time.
+    /// Processor time, user and system.
     pub cpu_seconds: f64,
-    /// Of the clock.
+    /// Time by the clock.
     pub seconds: f64,
-    /// How many events.
+    /// How many events went through.
     pub events: u64,
-    /// The most memory that it had at once since it was started; none for the rest of the machine.
+    /// The most memory that it had at once since its start; absent where the figures are of several processes.
     pub peak_bytes: Option<u64>,
 }
 
 /// Percentiles, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Latency {
-    /// From what to what.
+    /// Where it begins and ends, in words.
     pub what: String,
     /// How many were measured.
     pub samples: u64,
-    /// Half are below.
+    /// Half of them are shorter.
     pub p50_ms: f64,
-    /// 99 % are below.
+    /// 99 % of them are shorter.
     pub p99_ms: f64,
-    /// 99.9 % are below.
+    /// 99.9 % of them are shorter.
     pub p999_ms: f64,
     /// The longest.
     pub max_ms: f64,
 }
 
-/// How the work went through all stages.
+/// Whether the stages kept up with the load.
 #[derive(Debug, Clone, Serialize)]
 pub struct Flow {
-    /// Entry sets sent a second, as was asked for; absent: as many as went.
+    /// Entry sets a second that `--rate` asked for.
     pub asked_sets_per_second: Option<u32>,
     /// Entry sets accepted a second.
     pub sets_accepted_per_second: f64,
-    /// Commands with another outcome.
+    /// Commands with another outcome than accepted.
     pub refused: u64,
-    /// Events not yet visible, counting those of commands without an outcome: after a third, two thirds, and the end.
+    /// Events that the read model lacks, those of commands without an outcome included: after a third of the time, after
+    /// two thirds, and at the end.
     pub lag_events: [u64; 3],
-    /// The lag at the end was more than a second's work above that after a third.
+    /// The lag at the end was more than a second's work longer than after a third of the time.
     pub lag_grew: bool,
     /// How long after the last command everything was visible.
     pub drained_after_seconds: f64,
 }
 
 impl Rate {
-    /// From the rounds' figures.
+    /// A rate measured in rounds.
     pub fn of(what: impl Into<String>, rounds: Vec<f64>) -> Self {
         Self { what: what.into(), events_per_second: median(&rounds), rounds }
     }
 
-    /// As a ceiling of `ours`.
+    /// This rate as the ceiling of `ours`.
     pub fn above(self, ours: &Self) -> Ceiling {
         let ratio = ours.events_per_second / self.events_per_second;
         Ceiling { rate: self, ratio }
     }
 }
 
-/// The middle one; 0 of none.
+/// The middle value; 0 if there is none.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -122,7 +136,7 @@ impl ProcessUse {
         self.cpu_seconds * 1e6 / self.events.max(1) as f64
     }
 
-    /// How many processor cores were busy with it.
+    /// How many processor cores it kept busy.
     pub fn cores(&self) -> f64 {
         self.cpu_seconds / self.seconds.max(f64::MIN_POSITIVE)
     }

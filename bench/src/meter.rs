@@ -1,44 +1,49 @@
 //! What processes use, as `/proc` tells it.
 
-use std::collections::BTreeSet;
-use std::fs::read_to_string;
 use std::time::Instant;
 
 use millrace_compose::PortOwner;
 use millrace_runtime::Settings;
+use procfs::process::{Process, Stat};
+use procfs::{CpuTime, CurrentSI, KernelStats};
 use reqwest::Url;
 
 use crate::measured::ProcessUse;
 use crate::service::Service;
 
-/// The kernel counts processor time in hundredths of a second, on every machine (USER_HZ).
-const TICKS_PER_SECOND: f64 = 100.0;
-/// What is not watched: the registry, and whatever else runs on the machine. A figure taken beside much of it says little.
+/// The registry, and whatever else runs on the machine. A figure taken beside much of it says little.
 const REST: &str = "the rest of the machine";
 
 /// A process that is watched.
 #[derive(Debug, Clone)]
 pub struct Watched {
     name: String,
-    pid: u32,
-    /// Also its children, those that have ended too: Postgres has a process per connection.
-    with_children: bool,
+    pid: i32,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One of our services.
+    Service,
+    /// A server that has a process for each connection: its children count, those that have ended too.
+    ServerWithChildren,
+    /// Another server.
+    Server,
+    /// This program.
+    Bench,
 }
 
 /// The processes of a measurement: the servers as far as they run on this machine, and ours.
 pub fn watched(settings: &Settings, services: &[&Service]) -> Vec<Watched> {
     let servers = [
-        ("postgres", settings.postgres_url().ok().and_then(port_of_url), true),
-        ("kafka", settings.kafka_bootstrap().ok().and_then(port_of_host), false),
+        ("postgres", settings.postgres_url().ok().and_then(port_of_url), Kind::ServerWithChildren),
+        ("kafka", settings.kafka_bootstrap().ok().and_then(port_of_host), Kind::Server),
     ];
-    let servers = servers.into_iter().filter_map(|(name, port, with_children)| {
-        let pid = PortOwner::of(port?)?.pid;
-        Some(Watched { name: name.to_owned(), pid, with_children })
-    });
-    let services =
-        services.iter().map(|service| Watched { name: service.name.clone(), pid: service.pid, with_children: false });
-    let bench = Watched { name: "bench".to_owned(), pid: std::process::id(), with_children: false };
-    services.chain(servers).chain([bench]).collect()
+    let servers =
+        servers.into_iter().filter_map(|(name, port, kind)| Watched::new(name, PortOwner::of(port?)?.pid, kind));
+    let services = services.iter().filter_map(|service| Watched::new(&service.name, service.pid, Kind::Service));
+    services.chain(servers).chain(Watched::new("bench", std::process::id(), Kind::Bench)).collect()
 }
 
 /// The port, if the host is this machine.
@@ -71,109 +76,91 @@ impl Meter {
         Self { before, machine_before: machine_cpu_seconds(), started: Instant::now() }
     }
 
-    /// What each process has used since the start, for so many events.
+    /// What each process has used since the start, for so many events; and several together.
     pub fn read(&self, events: u64) -> Vec<ProcessUse> {
         let seconds = self.started.elapsed().as_secs_f64();
-        let used = self.before.iter().map(|(process, before)| ProcessUse {
-            name: process.name.clone(),
-            cpu_seconds: (process.cpu_seconds() - before).max(0.0),
+        let used = |name: &str, cpu_seconds: f64, peak_bytes| ProcessUse {
+            name: name.to_owned(),
+            cpu_seconds: cpu_seconds.max(0.0),
             seconds,
             events,
-            peak_bytes: Some(process.peak_bytes()),
-        });
-        let mut used: Vec<ProcessUse> = used.collect();
-        let watched: f64 = used.iter().map(|process| process.cpu_seconds).sum();
-        let cpu_seconds = (machine_cpu_seconds() - self.machine_before - watched).max(0.0);
-        used.push(ProcessUse { name: REST.to_owned(), cpu_seconds, seconds, events, peak_bytes: None });
-        used
+            peak_bytes,
+        };
+        let cpu: Vec<(Kind, f64)> =
+            self.before.iter().map(|(process, before)| (process.kind, process.cpu_seconds() - before)).collect();
+        let sum = |wanted: &[Kind]| -> f64 {
+            cpu.iter().filter(|(kind, _)| wanted.contains(kind)).map(|(_, seconds)| seconds).sum()
+        };
+        let mut all: Vec<ProcessUse> = self
+            .before
+            .iter()
+            .zip(&cpu)
+            .map(|((process, _), (_, cpu))| used(&process.name, *cpu, Some(process.peak_bytes())))
+            .collect();
+        if cpu.iter().any(|(kind, _)| *kind == Kind::Service) {
+            let services = sum(&[Kind::Service]);
+            all.push(used("our services together", services, None));
+            let servers = sum(&[Kind::Server, Kind::ServerWithChildren]);
+            all.push(used("services and servers together", services + servers, None));
+        }
+        let watched: f64 = cpu.iter().map(|(_, seconds)| seconds).sum();
+        all.push(used(REST, machine_cpu_seconds() - self.machine_before - watched, None));
+        all
     }
 }
 
 impl Watched {
+    fn new(name: &str, pid: u32, kind: Kind) -> Option<Self> {
+        Some(Self { name: name.to_owned(), pid: i32::try_from(pid).ok()?, kind })
+    }
+
     fn cpu_seconds(&self) -> f64 {
-        let own = Times::of(self.pid).unwrap_or_default();
-        if !self.with_children {
-            return own.own as f64 / TICKS_PER_SECOND;
-        }
-        let children: u64 = self.children().into_iter().filter_map(Times::of).map(|times| times.own).sum();
-        (own.own + own.ended_children + children) as f64 / TICKS_PER_SECOND
+        let Some(own) = stat(self.pid) else { return 0.0 };
+        let ticks = if self.kind == Kind::ServerWithChildren {
+            let children: u64 = self.children().iter().map(|child| child.utime + child.stime).sum();
+            own.utime + own.stime + own.cutime.unsigned_abs() + own.cstime.unsigned_abs() + children
+        } else {
+            own.utime + own.stime
+        };
+        ticks as f64 / procfs::ticks_per_second() as f64
     }
 
     /// The most memory that it had at once since it was started; of a process with children, that of its largest.
     fn peak_bytes(&self) -> u64 {
-        let mut pids = BTreeSet::from([self.pid]);
-        if self.with_children {
-            pids.extend(self.children());
-        }
-        pids.into_iter().filter_map(peak_bytes).max().unwrap_or(0)
+        let children = if self.kind == Kind::ServerWithChildren { self.children() } else { Vec::new() };
+        let pids = children.iter().map(|child| child.pid).chain([self.pid]);
+        pids.filter_map(peak_bytes).max().unwrap_or(0)
     }
 
-    fn children(&self) -> Vec<u32> {
-        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| Times::of(*pid).is_some_and(|times| times.parent == self.pid)).collect()
+    fn children(&self) -> Vec<Stat> {
+        let Ok(processes) = procfs::process::all_processes() else { return Vec::new() };
+        // a process that ends while it is looked at is passed over
+        let stats = processes.filter_map(|process| process.ok()?.stat().ok());
+        stats.filter(|stat| stat.ppid == self.pid).collect()
     }
 }
 
-/// A few fields of `/proc/<pid>/stat`, in ticks.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Times {
-    parent: u32,
-    own: u64,
-    ended_children: u64,
+fn stat(pid: i32) -> Option<Stat> {
+    Process::new(pid).ok()?.stat().ok()
 }
 
-impl Times {
-    fn of(pid: u32) -> Option<Self> {
-        Self::parse(&read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
-
-    /// Fields are counted from behind the command's name, which may itself hold spaces and parentheses.
-    fn parse(stat: &str) -> Option<Self> {
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        Some(Self {
-            parent: fields.get(1)?.parse().ok()?,
-            own: number(11)? + number(12)?,
-            ended_children: number(13)? + number(14)?,
-        })
-    }
+fn peak_bytes(pid: i32) -> Option<u64> {
+    Some(Process::new(pid).ok()?.status().ok()?.vmhwm? * 1024)
 }
 
 /// What all processors have done since the machine was started.
 fn machine_cpu_seconds() -> f64 {
-    read_to_string("/proc/stat").ok().and_then(|stat| busy_ticks(&stat)).unwrap_or(0) as f64 / TICKS_PER_SECOND
+    KernelStats::current().map_or(0.0, |stats| busy_ticks(&stats.total) as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// User, nice, system, irq and softirq of the first line of `/proc/stat`; not idle, iowait, and what others stole.
-fn busy_ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().map(str::parse::<u64>);
-    let mut next = || fields.next()?.ok();
-    let busy = next()? + next()? + next()?;
-    let (_idle, _iowait) = (next()?, next()?);
-    Some(busy + next()? + next()?)
-}
-
-fn peak_bytes(pid: u32) -> Option<u64> {
-    let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+/// Not idle, not waiting, and not what other machines on the same hardware took.
+fn busy_ticks(total: &CpuTime) -> u64 {
+    total.user + total.nice + total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_found_behind_a_name_with_parentheses() {
-        let stat = "42 (a) b) S 7 42 42 0 -1 4194304 1 2 3 4 50 6 70 8 20 0 1 0 98765 1000 200";
-        assert_eq!(Times::parse(stat), Some(Times { parent: 7, own: 56, ended_children: 78 }));
-    }
-
-    #[test]
-    fn a_machine_is_not_busy_while_it_idles_or_waits() {
-        assert_eq!(busy_ticks("cpu  1 2 4 1000 1000 8 16 1000 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"), Some(31));
-    }
 
     #[test]
     fn only_a_server_on_this_machine_has_a_port_here() {
@@ -184,8 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_something() {
-        let me = Watched { name: "me".into(), pid: std::process::id(), with_children: false };
+    fn this_process_uses_memory_and_time_and_so_does_the_machine() {
+        let me = Watched::new("me", std::process::id(), Kind::Bench).unwrap();
         assert!(me.peak_bytes() > 0);
+        let meter = Meter::start(vec![me]);
+        let mut number = 0_u64;
+        while meter.before[0].0.cpu_seconds() - meter.before[0].1 < 0.05 {
+            number = std::hint::black_box(number.wrapping_add(1));
+        }
+        let used = meter.read(1);
+        assert_eq!(used.iter().map(|process| &*process.name).collect::<Vec<_>>(), ["me", REST]);
+        assert!(used[0].cpu_seconds >= 0.05);
+        assert!(machine_cpu_seconds() > 0.0);
     }
 }

@@ -4,30 +4,30 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use deadpool_postgres::Pool;
-use millrace::{SettingsArguments, prepare};
+use millrace::{Logs, SettingsArguments, prepare};
 use millrace_runtime::kafka::client_config;
 use millrace_runtime::{Settings, postgres};
-use millrace_schemas::{Contract, LogName};
+use millrace_schemas::LogName;
 use millrace_store::Log;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use reqwest::Url;
 use tokio_postgres::NoTls;
 
-use crate::fill::{open_accounts, streams};
+use crate::fill::open_accounts;
 
-/// The topic that takes what a flat-out producer sends.
+/// The topic that a flat-out producer sends to.
 const CEILING: &str = "ceiling";
 
-/// A log that nobody else uses. To be deleted by [`OwnLog::delete`].
+/// A log that nobody else uses. [`OwnLog::delete`] deletes it; dropping does not.
 pub struct OwnLog {
-    /// Its name, which is its database's too.
+    /// Its name; its database has the same.
     pub name: LogName,
     /// The settings, with this log and its database.
     pub settings: Settings,
     /// Flags that give services the same settings.
     pub flags: Vec<String>,
-    /// Where its services log.
+    /// Where its services write their logs.
     pub folder: PathBuf,
     /// The database that was there before.
     postgres_url: String,
@@ -51,7 +51,7 @@ impl OwnLog {
         let folder = std::env::temp_dir().join(format!("millrace-{name}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
         let log = Self { name, settings, flags, folder, postgres_url };
-        match prepare(&log.settings).await {
+        match prepare(&Logs::new([millrace::ledger()]), &log.settings).await {
             Ok(()) => Ok(log),
             Err(error) => {
                 log.delete().await?;
@@ -60,11 +60,11 @@ impl OwnLog {
         }
     }
 
-    /// Opens it, with all accounts opened. The pool has `connections` connections.
+    /// Opens it, and every account in it. The pool has `connections` connections.
     pub async fn open(&self, connections: usize) -> anyhow::Result<(Log, Pool)> {
         let pool = self.pool(connections)?;
         let log = Log::open(&pool.get().await?, self.name.clone()).await?;
-        open_accounts(&log, &pool, &streams()?).await?;
+        open_accounts(&log, &pool).await?;
         Ok((log, pool))
     }
 
@@ -73,22 +73,17 @@ impl OwnLog {
         Ok(postgres::pool(self.settings.postgres_url()?, self.name.as_str(), connections)?)
     }
 
-    /// The consumer group of one of its projectors.
-    pub fn projector_group(&self, projector: &str) -> String {
-        format!("{}.{projector}", self.name)
-    }
-
     /// The topic for a flat-out producer.
     pub fn ceiling_topic(&self) -> String {
         format!("{}.{CEILING}", self.name)
     }
 
-    /// Deletes its database, topics, groups and subjects. Its services must have ended.
+    /// Deletes its database, topics, groups and subjects. Stop its services first.
     ///
     /// # Errors
     /// When a server refuses or does not answer; then something may be left.
     pub async fn delete(&self) -> anyhow::Result<()> {
-        // by force it would fail where a worker of Postgres's own looks after the tables just then
+        // Not DROP DATABASE … WITH (FORCE): that fails while Postgres' own autovacuum is at the tables.
         let alone = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND usename = current_user",
             self.name
@@ -112,12 +107,13 @@ impl OwnLog {
             name.dead_letters_topic(),
             self.ceiling_topic(),
         ];
-        let mut groups = vec![format!("{name}.writer"), format!("{name}.relay")];
-        groups.extend(millrace_projectors::names().iter().map(|projector| self.projector_group(projector)));
+        let projectors = millrace::ledger().projectors();
+        let groups = projectors.iter().map(|projector| name.projector_group(projector.name(), 1));
+        let groups: Vec<String> = groups.chain([name.writer_group(), name.relay_group()]).collect();
         let admin: AdminClient<DefaultClientContext> = client_config(&self.settings)?.create()?;
         let (topics, groups): (Vec<&str>, Vec<&str>) =
             (topics.iter().map(String::as_str).collect(), groups.iter().map(String::as_str).collect());
-        // one that is not there is no trouble: each result is its own
+        // Each result is its own: that of a topic or group which was never made is of no interest.
         admin.delete_topics(&topics, &AdminOptions::new()).await?;
         admin.delete_groups(&groups, &AdminOptions::new()).await?;
         Ok(())
@@ -126,7 +122,7 @@ impl OwnLog {
     async fn delete_subjects(&self) -> anyhow::Result<()> {
         let base = self.settings.registry_url()?.trim_end_matches('/');
         let client = reqwest::Client::new();
-        for record in Contract::ledger().records() {
+        for record in millrace::ledger().definition().records() {
             let url = format!("{base}/subjects/{}", record.subject(&self.name));
             for url in [url.clone(), format!("{url}?permanent=true")] {
                 client.delete(url).send().await?;

@@ -1,15 +1,15 @@
-//! `project`: each projector catching up with what the topic has.
+//! `project`: each projector catching up with the topic.
 
 use deadpool_postgres::Pool;
 use millrace_compose::{Console, Progress};
-use millrace_projectors::checkpoints;
+use millrace_projector_runner::checkpoints;
 use millrace_runtime::kafka::client_config;
 use millrace_schemas::LogName;
 
 use crate::appends::Appends;
 use crate::arguments::BenchArguments;
 use crate::ceiling::{Upserts, consume};
-use crate::fill::{fill, streams};
+use crate::fill::fill;
 use crate::measured::{Measured, ProcessUse, Rate};
 use crate::meter::watched;
 use crate::own_log::OwnLog;
@@ -27,7 +27,7 @@ const BATCH: u64 = 2000;
 
 /// What one projector did.
 struct Ours {
-    /// As the gate calls it, and its own name.
+    /// The scenario's name in the gate's file, and the projector's own.
     names: (&'static str, &'static str),
     /// Events that it has applied.
     applied: u64,
@@ -35,7 +35,7 @@ struct Ours {
     processes: Vec<ProcessUse>,
 }
 
-/// What the ceilings gave.
+/// The rates of the ceilings.
 #[derive(Default)]
 struct Ceilings {
     consumed: Vec<f64>,
@@ -59,7 +59,7 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
     let mut work = Work::all(arguments);
     let upserts = Upserts::prepare(&pool, &mut work, round_events, BATCH).await?;
-    let mut appends = Appends::new(work, streams()?, "set");
+    let mut appends = Appends::new(&log, &pool.get().await?, work).await?;
     let mut ceilings = Ceilings::default();
     for round in 1..=ROUNDS {
         appends = fill(&log, &pool, appends, round_events).await?;
@@ -83,18 +83,11 @@ impl Ours {
     fn beside(self, ceilings: &Ceilings, work: String) -> Measured {
         let (upserted, consumed) = (ceilings.upserted.clone(), ceilings.consumed.clone());
         let ours = Rate::of(format!("ours: the projector {}, catching up", self.names.1), self.rounds);
-        Measured {
-            name: self.names.0,
-            work,
-            ceilings: vec![
-                Rate::of("plain upsert of as many account rows, on one connection", upserted).above(&ours),
-                Rate::of("flat-out consumer that decodes nothing", consumed).above(&ours),
-            ],
-            ours,
-            processes: self.processes,
-            latencies: Vec::new(),
-            flow: None,
-        }
+        let ceilings = vec![
+            Rate::of("plain upsert of as many account rows, on one connection", upserted).above(&ours),
+            Rate::of("flat-out consumer that decodes nothing", consumed).above(&ours),
+        ];
+        Measured { processes: self.processes, ..Measured::new(self.names.0, work, ours, ceilings) }
     }
 
     /// Runs the projector until it has applied `goal` events.
@@ -103,7 +96,7 @@ impl Ours {
         let mut projector = Service::projector(own, name).await?;
         let watched = watched(&own.settings, &[&projector]);
         let look = async || applied(pool, name, &own.name).await;
-        let caught_up = catch_up(&mut projector, watched, (self.applied, goal), look).await?;
+        let caught_up = catch_up(std::slice::from_mut(&mut projector), watched, (self.applied, goal), look).await?;
         projector.stop().await?;
         self.applied = goal;
         Ok(caught_up)

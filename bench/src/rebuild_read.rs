@@ -1,18 +1,18 @@
-//! `rebuild-read`: reading the log by position, as a rebuild of a read model has to.
+//! `rebuild-read`: reading the log by position, as a rebuild of a read model does.
 
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use deadpool_postgres::Pool;
 use millrace_compose::{Console, Progress};
-use millrace_schemas::ledger::LedgerEvent;
-use millrace_store::{Cursor, Log};
+use millrace_domains::ledger::LedgerEvent;
+use millrace_store::{Cursor, Log, PageLimit};
 use tokio::task::JoinSet;
 
 use crate::appends::Appends;
 use crate::arguments::BenchArguments;
 use crate::ceiling::copy_out;
-use crate::fill::{fill, streams};
+use crate::fill::fill;
 use crate::measured::{Measured, ProcessUse, Rate};
 use crate::meter::{Meter, watched};
 use crate::own_log::OwnLog;
@@ -25,13 +25,16 @@ const ROUNDS: u64 = 3;
 const EVENTS: u64 = 300_000;
 /// Events of a page, over all partitions.
 const PAGE: i64 = 4000;
+/// Bytes of a page, over all partitions: never reached.
+const PAGE_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Measures on a log of its own.
 pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Measured> {
     let connections = usize::from(arguments.connections);
     let (log, pool) = own.open(connections).await?;
     let events = arguments.events.map_or(EVENTS, u64::from);
-    fill(&log, &pool, Appends::new(Work::all(arguments), streams()?, "set"), events).await?;
+    let appends = Appends::new(&log, &pool.get().await?, Work::all(arguments)).await?;
+    fill(&log, &pool, appends, events).await?;
     let events = committed(&log, &pool).await?;
     let watched = watched(&own.settings, &[]);
     let (mut ours, mut copies, mut processes) = (Vec::new(), Vec::new(), Vec::new());
@@ -40,19 +43,13 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
         let rate = read_all(&log, &pool, connections, events).await?;
         ProcessUse::add(&mut processes, meter.read(events));
         ours.push(rate);
-        copies.push(copy_out(&pool, connections, events).await?);
+        copies.push(copy_out(&pool, &own.name, connections, events).await?);
         Console::new().line(&format!("rebuild-read: round {round} of {ROUNDS}: {rate:.0} events/s"));
     }
+    let work = format!("{events} events on {connections} connection(s), pages of {PAGE}");
     let ours = Rate::of("ours: Log::read, decoded", ours);
-    Ok(Measured {
-        name: "rebuild-read",
-        work: format!("{events} events on {connections} connection(s), pages of {PAGE}"),
-        ceilings: vec![Rate::of("COPY out of the same rows", copies).above(&ours)],
-        ours,
-        processes,
-        latencies: Vec::new(),
-        flow: None,
-    })
+    let ceilings = vec![Rate::of("COPY out of the same rows", copies).above(&ours)];
+    Ok(Measured { processes, ..Measured::new("rebuild-read", work, ours, ceilings) })
 }
 
 /// Reads and decodes all events, the partitions shared among so many connections; events a second.
@@ -77,21 +74,22 @@ async fn read(log: Log, pool: Pool, mut cursors: Vec<Cursor>) -> anyhow::Result<
     let client = pool.get().await?;
     let mut read = 0;
     while !cursors.is_empty() {
-        let limit = PAGE / cursors.len() as i64;
+        let partitions = cursors.len() as i64;
+        let limit = PageLimit { events: PAGE / partitions, bytes: PAGE_BYTES / partitions };
         let page = log.read(&client, &cursors, limit).await?;
-        let mut counts = vec![0; cursors.len()];
-        for event in &page {
-            let decoded = LedgerEvent::from_json(&event.event_type, &event.data);
-            decoded.with_context(|| format!("{} is no event of the ledger", event.event_type))??;
-            if let Some(place) = cursors.iter().position(|cursor| cursor.partition == event.partition) {
-                cursors[place].position = event.position;
-                cursors[place].recorded_at = event.recorded_at;
-                counts[place] += 1;
+        // a partition without an event in the page is read to its end
+        let mut next: Vec<Cursor> = Vec::with_capacity(cursors.len());
+        for event in &page.events {
+            let decoded = LedgerEvent::read(event.schema, event.datum());
+            decoded.with_context(|| format!("{} is no event of the ledger", event.event_type()))??;
+            match next.last_mut() {
+                // a partition's events come in a row
+                Some(cursor) if cursor.partition == event.partition => *cursor = Cursor::after(event),
+                _ => next.push(Cursor::after(event)),
             }
         }
-        read += page.len() as u64;
-        let mut counts = counts.into_iter();
-        cursors.retain(|_| counts.next() == Some(limit));
+        read += page.events.len() as u64;
+        cursors = next;
     }
     Ok(read)
 }

@@ -12,7 +12,7 @@ use millrace_store::Log;
 use crate::appends::Appends;
 use crate::arguments::BenchArguments;
 use crate::ceiling::{copy_out, produce, records_of};
-use crate::fill::{fill, streams};
+use crate::fill::fill;
 use crate::measured::{Measured, ProcessUse, Rate};
 use crate::meter::watched;
 use crate::own_log::OwnLog;
@@ -27,7 +27,7 @@ const ROUNDS: u64 = 3;
 const EVENTS: u64 = 600_000;
 /// Records of each partition that the flat-out producer sends over and over.
 const RECORDS: u16 = 1500;
-/// How often the end of an untimed catching up is looked for.
+/// How often the benchmark looks whether an untimed relay is done.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Measures on a log of its own.
@@ -37,7 +37,7 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     let mut published = topic.publish_rest(own, &log, &pool).await?;
     topic.warm_up(own).await?;
     let round_events = arguments.events.map_or(EVENTS, u64::from) / ROUNDS;
-    let mut appends = Appends::new(Work::all(arguments), streams()?, "set");
+    let mut appends = Appends::new(&log, &pool.get().await?, Work::all(arguments)).await?;
     let (mut ours, mut produced, mut copied, mut processes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         appends = fill(&log, &pool, appends, round_events).await?;
@@ -45,33 +45,28 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
         let mut relay = Service::relay(own).await?;
         let watched = watched(&own.settings, &[&relay]);
         let CaughtUp { rate, processes: used } =
-            catch_up(&mut relay, watched, (published, goal), async || topic.events().await).await?;
+            catch_up(std::slice::from_mut(&mut relay), watched, (published, goal), async || topic.events().await)
+                .await?;
         published = goal;
         relay.stop().await?;
         ours.push(rate);
         ProcessUse::add(&mut processes, used);
         produced.push(topic.flat_out(own, round_events).await?);
-        copied.push(copy_out(&pool, 1, goal).await?);
+        copied.push(copy_out(&pool, &own.name, 1, goal).await?);
         Console::new().line(&format!("relay: round {round} of {ROUNDS}: {rate:.0} events/s"));
     }
+    let work = format!("{ROUNDS} times {round_events} events, committed before the relay is started");
     let ours = Rate::of("ours: the relay, catching up", ours);
-    Ok(Measured {
-        name: "relay",
-        work: format!("{ROUNDS} times {round_events} events, committed before the relay is started"),
-        ceilings: vec![
-            Rate::of("flat-out producer of the same records", produced).above(&ours),
-            Rate::of("COPY out of the events", copied).above(&ours),
-        ],
-        ours,
-        processes,
-        latencies: Vec::new(),
-        flow: None,
-    })
+    let ceilings = vec![
+        Rate::of("flat-out producer of the same records", produced).above(&ours),
+        Rate::of("COPY out of the events", copied).above(&ours),
+    ];
+    Ok(Measured { processes, ..Measured::new("relay", work, ours, ceilings) })
 }
 
 /// How many events the log has.
 pub async fn committed(log: &Log, pool: &Pool) -> anyhow::Result<u64> {
-    Ok(log.heads(&pool.get().await?).await?.into_iter().map(i64::unsigned_abs).sum())
+    Ok(log.positions(&pool.get().await?).await?.into_values().map(i64::unsigned_abs).sum())
 }
 
 /// The event topic, as seen from outside.
@@ -83,7 +78,7 @@ pub struct EventTopic {
 }
 
 impl EventTopic {
-    /// Of a log that is migrated.
+    /// The event topic of a log that is migrated.
     pub async fn of(own: &OwnLog) -> anyhow::Result<Self> {
         let name = own.name.events_topic();
         let ends = TopicEnds::of(&client_config(&own.settings)?, name.clone()).await?;
@@ -96,7 +91,7 @@ impl EventTopic {
         Ok(self.ends.get().await?.into_iter().map(i64::unsigned_abs).sum())
     }
 
-    /// Has a relay publish what the log has, untimed; how many events the topic has then.
+    /// Lets a relay publish what the log has, untimed; how many events the topic has then.
     pub async fn publish_rest(&self, own: &OwnLog, log: &Log, pool: &Pool) -> anyhow::Result<u64> {
         let goal = committed(log, pool).await?;
         let mut relay = Service::relay(own).await?;
@@ -108,7 +103,7 @@ impl EventTopic {
         Ok(goal)
     }
 
-    /// Produces beside it until Kafka's code for it is compiled: that takes a quarter of this machine's time meanwhile.
+    /// Produces to a topic beside it until Kafka's compiler, which takes a quarter of this machine meanwhile, is done.
     async fn warm_up(&self, own: &OwnLog) -> anyhow::Result<()> {
         let began = Instant::now();
         while began.elapsed() < WARM_UP {

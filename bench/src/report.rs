@@ -8,15 +8,16 @@ use serde::Serialize;
 use crate::arguments::Skew;
 use crate::gate::Breach;
 use crate::measured::{Flow, Measured, ProcessUse, Rate};
+use crate::storage::Storage;
 
-/// The benchmark's result.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// This version of Millrace.
     pub version: &'static str,
     /// Not a release build: its figures say little.
     pub debug_build: bool,
-    /// What the work was made from.
+    /// The seed of the work.
     pub seed: u64,
     /// Which accounts it touched.
     pub skew: Skew,
@@ -48,7 +49,12 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
         if !measured.latencies.is_empty() {
             writeln!(text, "{}", latencies(measured))?;
         }
-        writeln!(text, "{}", processes(&measured.processes))?;
+        if let Some(storage) = &measured.storage {
+            write_storage(text, storage)?;
+        }
+        if !measured.processes.is_empty() {
+            writeln!(text, "{}", processes(&measured.processes))?;
+        }
     }
     match report.breaches.as_deref() {
         None => Ok(()),
@@ -100,6 +106,14 @@ fn write_flow(text: &mut String, flow: &Flow) -> std::fmt::Result {
         text,
         "lag in events after a third, two thirds, at the end: {third}, {two_thirds}, {end}: {grew}; drained {:.1} s later",
         flow.drained_after_seconds
+    )
+}
+
+fn write_storage(text: &mut String, storage: &Storage) -> std::fmt::Result {
+    let Storage { events, bytes_per_event, bytes_per_command } = storage;
+    writeln!(
+        text,
+        "on disk, indexes included: {bytes_per_event:.0} bytes an event, {bytes_per_command:.0} a command ({events} events)"
     )
 }
 

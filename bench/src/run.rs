@@ -1,5 +1,6 @@
-//! Every scenario has a log of its own, measures ours and the ceilings in turn on the same servers, and quotes medians.
-//! The services are processes of this program, as `millrace up` starts those of `millrace`.
+//! Runs the scenarios. Each makes a log of its own, measures our code and the ceilings in turn on the same servers, and
+//! reports medians.
+//! The services are processes of this program, as those of `millrace up` are of `millrace`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,13 +16,13 @@ use crate::measured::Measured;
 use crate::own_log::OwnLog;
 use crate::report::{self, Report};
 use crate::servers::Servers;
-use crate::{append, end_to_end, project, rebuild_read, relay};
+use crate::{append, end_to_end, growth, project, rebuild_read, relay, writers};
 
-/// Before anything that Kafka has a share in is measured: its compiler takes a quarter of this machine's time meanwhile,
+/// How long Kafka works before it is part of a measurement: its compiler takes a quarter of this machine's time meanwhile,
 /// and what it has compiled takes half the time after.
 pub const WARM_UP: Duration = Duration::from_secs(20);
 
-/// The command. Answers no when a ratio is below its gate.
+/// The command. Its exit code is that for "no" when a ratio is below its gate.
 pub async fn run(settings: &SettingsArguments, arguments: &BenchArguments, output: Output) -> anyhow::Result<ExitCode> {
     let gate = arguments.gate.as_deref().map(Gate::read).transpose()?;
     let loaded = settings.load()?;
@@ -57,9 +58,14 @@ struct Bench<'a> {
 impl Bench<'_> {
     async fn measure(&self) -> anyhow::Result<Vec<Measured>> {
         let scenarios = match self.arguments.scenario {
-            Scenario::All => {
-                vec![Scenario::Append, Scenario::Relay, Scenario::Project, Scenario::RebuildRead, Scenario::EndToEnd]
-            }
+            Scenario::All => vec![
+                Scenario::Append,
+                Scenario::Writers,
+                Scenario::Relay,
+                Scenario::Project,
+                Scenario::RebuildRead,
+                Scenario::EndToEnd,
+            ],
             one => vec![one],
         };
         let mut measured = Vec::new();
@@ -69,13 +75,28 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// Measures on a log of its own, which is deleted whatever happens.
     async fn scenario(&self, scenario: Scenario) -> anyhow::Result<Vec<Measured>> {
-        let log = OwnLog::create(self.settings_arguments, &self.servers.settings).await?;
         let name = scenario.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        if scenario == Scenario::Growth {
+            return self
+                .on_a_log(&name, async |small| {
+                    self.on_a_log(&name, async |large| growth::measure(small, large, self.arguments).await).await
+                })
+                .await;
+        }
+        self.on_a_log(&name, async |log| measure(scenario, log, self.arguments).await).await
+    }
+
+    /// Measures on a log of its own, which is deleted whatever happens.
+    async fn on_a_log(
+        &self,
+        name: &str,
+        measure: impl AsyncFnOnce(&OwnLog) -> anyhow::Result<Vec<Measured>>,
+    ) -> anyhow::Result<Vec<Measured>> {
+        let log = OwnLog::create(self.settings_arguments, &self.servers.settings).await?;
         Console::new().line(&format!("{name}: in log {}", log.name));
         let measured = tokio::select! {
-            measured = measure(scenario, &log, self.arguments) => measured,
+            measured = measure(&log) => measured,
             () = self.interrupted.cancelled() => Err(anyhow::anyhow!("interrupted")),
         };
         if self.arguments.keep {
@@ -92,10 +113,11 @@ impl Bench<'_> {
 async fn measure(scenario: Scenario, log: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Vec<Measured>> {
     Ok(match scenario {
         Scenario::Append => vec![append::measure(log, arguments).await?],
+        Scenario::Writers => vec![writers::measure(log, arguments).await?],
         Scenario::Relay => vec![relay::measure(log, arguments).await?],
         Scenario::Project => project::measure(log, arguments).await?,
         Scenario::RebuildRead => vec![rebuild_read::measure(log, arguments).await?],
         Scenario::EndToEnd => vec![end_to_end::measure(log, arguments).await?],
-        Scenario::All => Vec::new(),
+        Scenario::Growth | Scenario::All => unreachable!("Bench::scenario deals with them"),
     })
 }

@@ -14,7 +14,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// The servers of the settings if they name Postgres, else a stack of its own, begun anew.
+    /// The servers of the settings if they name Postgres, else a new stack of the benchmark's own.
     ///
     /// # Errors
     /// When a setting is missing, or a server does not start.
@@ -32,7 +32,7 @@ impl Servers {
         }
     }
 
-    /// Stops a stack of its own and deletes its data, unless it is to be kept.
+    /// Stops a stack of its own and deletes its data, unless `--keep` says otherwise.
     ///
     /// # Errors
     /// When a process does not end, or a file can't be deleted.

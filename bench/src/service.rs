@@ -1,23 +1,25 @@
-//! A service as a process of its own, as `millrace up` would start it.
+//! A service as a process of its own, with the command line that `millrace up` gives it.
+//!
+//! Unlike the services of a stack it is a child of this program: it ends with it, several may be of one kind, and it runs
+//! on whatever servers the settings name.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use millrace::{log_tail, until_ready};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::own_log::OwnLog;
 
-/// How long it may take to be ready, and to end when asked to.
+/// How long it may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is asked whether it is ready.
-const LOOK: Duration = Duration::from_millis(20);
-/// How much of its log is shown when it has ended.
-const TAIL_LINES: usize = 20;
+/// How often it is asked for its metrics.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A running service. Dropped, it is killed.
 pub struct Service {
@@ -31,9 +33,21 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the writer of a log.
-    pub async fn writer(log: &OwnLog) -> anyhow::Result<Self> {
-        Self::start(log, "writer", vec!["writer".to_owned()]).await
+    /// Starts so many writers of a log, and waits until each has its share of the partitions.
+    pub async fn writers(log: &OwnLog, count: u16) -> anyhow::Result<Vec<Self>> {
+        let mut writers = Vec::new();
+        for number in 1..=count {
+            let name = if count == 1 { "writer".to_owned() } else { format!("writer-{number}") };
+            writers.push(Self::start(log, &name, vec!["writer".to_owned()]).await?);
+        }
+        for writer in &mut writers {
+            writer.wait_until_ready().await?;
+        }
+        while !have_shares(&writers, log.settings.partitions).await? {
+            writers.iter_mut().try_for_each(Self::check)?;
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(writers)
     }
 
     /// Starts the relay of a log.
@@ -43,8 +57,7 @@ impl Service {
 
     /// Starts a projector of a log.
     pub async fn projector(log: &OwnLog, name: &str) -> anyhow::Result<Self> {
-        let group = log.projector_group(name);
-        Self::start(log, name, vec!["projector".into(), name.into(), "--group".into(), group]).await
+        Self::start(log, name, vec!["projector".into(), name.into()]).await
     }
 
     async fn start(log: &OwnLog, name: &str, arguments: Vec<String>) -> anyhow::Result<Self> {
@@ -75,17 +88,8 @@ impl Service {
     /// # Errors
     /// When it ends, or does not get ready; shows the end of its log.
     pub async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.port);
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
-        let deadline = Instant::now() + PATIENCE;
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            self.check()?;
-            if Instant::now() > deadline {
-                bail!("{} is not ready after {} s.\n{}", self.name, PATIENCE.as_secs(), self.tail());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(())
+        let child = &mut self.child;
+        until_ready(&self.name, self.port, &self.log_file, || matches!(child.try_wait(), Ok(None))).await
     }
 
     /// Checks that it still runs.
@@ -94,7 +98,7 @@ impl Service {
     /// When it has ended; shows the end of its log.
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("{} has ended ({status}).\n{}", self.name, self.tail()),
+            Some(status) => bail!("{} has ended ({status}).\n{}", self.name, log_tail(&self.log_file)),
             None => Ok(()),
         }
     }
@@ -110,10 +114,26 @@ impl Service {
         Ok(())
     }
 
-    fn tail(&self) -> String {
-        let log = std::fs::read_to_string(&self.log_file).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-        format!("The end of its log, {}:\n{last}", self.log_file.display())
+    /// The sum of a metric over its labels; 0 where it is not there.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let metrics = client.get(format!("http://127.0.0.1:{}/metrics", self.port)).send().await?.text().await?;
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        Ok(metrics.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
+}
+
+/// Whether each of the writers has partitions of the command topic, and all partitions have a writer.
+async fn have_shares(writers: &[Service], partitions: u32) -> anyhow::Result<bool> {
+    let mut sum = 0.0;
+    for writer in writers {
+        match writer.metric("millrace_writer_assigned_partitions").await? {
+            0.0 => return Ok(false),
+            assigned => sum += assigned,
+        }
+    }
+    Ok((sum - f64::from(partitions)).abs() < 0.5)
 }

@@ -1,4 +1,4 @@
-//! Watching a service catch up.
+//! Watching services catch up.
 
 use std::time::{Duration, Instant};
 
@@ -8,26 +8,26 @@ use crate::measured::ProcessUse;
 use crate::meter::{Meter, Watched};
 use crate::service::Service;
 
-/// How often it is looked how far it is.
+/// How often the benchmark looks how far they are.
 const LOOK: Duration = Duration::from_millis(10);
-/// A service that does not move for this long is stuck.
+/// Services that do not move for this long are stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// How a service caught up.
+/// How services caught up.
 pub struct CaughtUp {
-    /// Events a second, from the first that were seen to the last.
+    /// Events a second, from the first look that saw them move to the last.
     pub rate: f64,
-    /// What was used meanwhile.
+    /// What processes used meanwhile.
     pub processes: Vec<ProcessUse>,
 }
 
-/// Watches `service` go from `from` events to `goal`, as `look` counts them. The clock runs from the first look that
-/// sees it move, so starting up does not count.
+/// Watches services of one kind go together from `from` events to `goal`, as `look` counts them. The clock starts at the
+/// first look that sees them move, so their start does not count.
 ///
 /// # Errors
-/// When the service ends, or is stuck.
+/// When one of them ends, or they are stuck.
 pub async fn catch_up(
-    service: &mut Service,
+    services: &mut [Service],
     watched: Vec<Watched>,
     (from, goal): (u64, u64),
     mut look: impl AsyncFnMut() -> anyhow::Result<u64>,
@@ -46,9 +46,10 @@ pub async fn catch_up(
                 return Ok(CaughtUp { rate, processes: meter.read(events) });
             }
         }
-        service.check()?;
+        services.iter_mut().try_for_each(Service::check)?;
         if moved.elapsed() > STUCK {
-            bail!("{} stands still at {last} of {goal} events for {} s", service.name, STUCK.as_secs());
+            let names: Vec<&str> = services.iter().map(|service| &*service.name).collect();
+            bail!("{} stand(s) still at {last} of {goal} events for {} s", names.join(" and "), STUCK.as_secs());
         }
         tokio::time::sleep(LOOK).await;
     }

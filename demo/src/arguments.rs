@@ -3,7 +3,7 @@
 use clap::{Args, Parser};
 use millrace::{FolderArguments, Output, SettingsArguments};
 
-/// What the demo takes for folder and ports that are not given.
+/// The folder and the ports where none are given.
 const DEFAULTS: &str = "\
 The demo has a stack of its own, begun anew each time: by default in the folder of `up` (MILLRACE_DATA_DIR, if set) \
 with -demo appended, on any ports that are free.";

@@ -1,4 +1,4 @@
-//! Showing the stages while they work: bars on a terminal, a plain line a second elsewhere.
+//! Shows the stages while they work: bars on a terminal, elsewhere a plain line each second.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::progress::Standing;
 /// How often a plain line is written.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// The stages in order: name, what it counts, how far it is, how far the stage before it is.
+/// The stages in order: name, unit, how far the stage is, how far the one before it is.
 fn stages(standing: &Standing, commands: u64) -> [(&'static str, &'static str, u64, u64); 6] {
     [
         ("produce", "commands", standing.produced, commands),

@@ -1,4 +1,4 @@
-//! Producing the bank's commands, and watching them through.
+//! Produces the bank's commands, and watches them through the stages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use millrace::{CommandProducer, OutgoingCommand};
 use millrace_runtime::Settings;
 use millrace_schemas::headers::AVRO;
-use millrace_schemas::{Codec, Contract, Registry, Topic};
+use millrace_schemas::{Codec, OutcomeKind, Registry, Topic};
 
 use crate::bank::commands::{BankCommand, Commands};
 use crate::display::Display;
@@ -18,7 +18,7 @@ use crate::progress::{Observer, Standing};
 const CHUNK: usize = 500;
 /// Chunks on their way at once.
 const IN_FLIGHT: usize = 8;
-/// How often the stages are looked at.
+/// How often the demo looks at the stages.
 const LOOK: Duration = Duration::from_millis(250);
 /// A pipeline that stands still for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ pub struct Loaded {
 /// accounts: they touch accounts of other partitions, and order is kept only inside one.
 pub async fn run(settings: &Settings, commands: Commands) -> anyhow::Result<Loaded> {
     let registry = Registry::new(settings.registry_url()?)?;
-    let codec = Codec::connect(registry, &settings.log.parse()?, Contract::ledger()).await?;
+    let codec = Codec::connect(registry, &settings.log.parse()?, millrace::ledger().definition()).await?;
     let producer = CommandProducer::new(settings)?;
     let produced = Arc::new(AtomicU64::new(0));
     let observer = Observer::new(settings, produced.clone()).await?;
@@ -70,7 +70,7 @@ pub async fn run(settings: &Settings, commands: Commands) -> anyhow::Result<Load
     let () = sent;
     let seconds = started.elapsed().as_secs_f64();
     let outcomes = observer.outcomes().await?;
-    let accepted = outcomes.get("accepted").copied().unwrap_or(0);
+    let accepted = outcomes.get(&OutcomeKind::Accepted).copied().unwrap_or(0);
     Ok(Loaded {
         commands: all,
         accepted,
@@ -89,7 +89,7 @@ fn encode(codec: &Codec, commands: Vec<BankCommand>) -> anyhow::Result<Vec<Outgo
             name: name.to_owned(),
             key: Some(command.first_stream),
             content_type: AVRO,
-            value: codec.encode(Topic::Commands, name, &command.command)?,
+            value: codec.newest(Topic::Commands, name)?.encode_framed(&command.command)?,
             headers: Vec::new(),
         })
     };

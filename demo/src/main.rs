@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if millrace::is_asked_for_service() {
-        return millrace::main();
+        return millrace::main([millrace::ledger()]);
     }
     let Cli { settings, output, demo } = Cli::parse();
     millrace::run(run::run(&settings, &demo, output))

@@ -1,14 +1,15 @@
 //! How far each stage of the pipeline has got.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::Pool;
 use millrace::TopicEnds;
-use millrace_projectors::checkpoints;
+use millrace_projector_runner::checkpoints;
 use millrace_runtime::kafka::client_config;
 use millrace_runtime::{Settings, postgres};
-use millrace_schemas::LogName;
+use millrace_schemas::{LogName, OutcomeKind};
 use millrace_store::Log;
 
 /// Where every stage stands. Commands are counted up to the writer, events from there on.
@@ -49,7 +50,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Of the log of the settings; `produced` is counted by whoever produces.
+    /// Observes the log of the settings; whoever produces counts in `produced`.
     ///
     /// # Errors
     /// When a server does not answer.
@@ -70,17 +71,17 @@ impl Observer {
         let search = sum(checkpoints(&**client, "search", self.log.name()).await?.into_values());
         let reporting = sum(checkpoints(&**client, "reporting", self.log.name()).await?.into_values());
         let published = sum(self.ends.get().await?);
-        let committed = sum(self.log.heads(&client).await?);
-        let decided = sum(self.log.outcome_counts(&client).await?.into_values());
+        let committed = sum(self.log.positions(&client).await?.into_values());
+        let decided = self.log.command_count(&client).await?.unsigned_abs();
         let produced = self.produced.load(Ordering::Relaxed);
         Ok(Standing { produced, decided, committed, published, reporting, search })
     }
 
-    /// How many commands came to each outcome.
+    /// How many commands came to each outcome. Reads all of them.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn outcomes(&self) -> anyhow::Result<std::collections::BTreeMap<String, i64>> {
+    pub async fn outcomes(&self) -> anyhow::Result<HashMap<OutcomeKind, i64>> {
         Ok(self.log.outcome_counts(&self.pool.get().await?).await?)
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace::{
-    NO, Output, SettingsArguments, at, audit, check_service_ports, prepare, start_services, throw_away, until_one_ends,
+    Logs, NO, Output, SettingsArguments, at, audit, check_service_ports, prepare, start_services, throw_away,
+    until_one_ends,
 };
 use millrace_compose::{Console, Progress, Stack, StackOptions};
 use millrace_runtime::{Settings, on_signal};
@@ -20,7 +21,7 @@ use crate::{bank, load};
 /// How long the audit waits for what is behind; by then nothing should be.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The command. Answers no unless every balance, every total, the search and the audit agree.
+/// The command. Its exit code is that for "no" unless every balance, every total, the search and the audit agree.
 pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = settings.load()?;
     let plan = Plan {
@@ -64,7 +65,8 @@ async fn show(plan: &Plan) -> anyhow::Result<Report> {
     let stack = Stack::up(&plan.options, &console).await?;
     throw_away::mark(stack.data_dir())?;
     let settings = at(&stack, plan.settings.clone());
-    prepare(&settings).await?;
+    let logs = Logs::new([millrace::ledger()]);
+    prepare(&logs, &settings).await?;
     let services = start_services(&stack, &plan.flags, plan.http_port, &console).await?;
 
     let counts = (commands.opens.len(), commands.entry_sets.len());
@@ -75,11 +77,11 @@ async fn show(plan: &Plan) -> anyhow::Result<Report> {
     };
     console.line("all read models have caught up; comparing");
     let comparison = Comparison::make(&settings, &transactions).await?;
-    let audit = audit(&settings, AUDIT_PATIENCE).await?;
+    let audit = audit(&logs, &settings, AUDIT_PATIENCE).await?;
     Ok(Report::new(loaded, comparison, audit))
 }
 
-/// Stops the stack, unless it is to be kept; deletes its data when all went well.
+/// Stops the stack, unless `--keep` says otherwise; deletes its data when everything agrees.
 async fn leave(data_dir: &Path, keep: bool, agrees: bool) -> anyhow::Result<()> {
     throw_away::mark(data_dir)?;
     let folder = data_dir.display();

@@ -1,5 +1,5 @@
-//! The subcommands that are programs of their own, users of the product apart from it: as with git and cargo, what
-//! stands beside our executable as `millrace-NAME` is run.
+//! Subcommands that are separate programs, such as `demo` and `bench`. As with git and cargo, `millrace NAME` runs the
+//! program `millrace-NAME` that stands beside our executable.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -12,20 +12,20 @@ use clap::Args;
 use crate::cli::SettingsArguments;
 use crate::output::Output;
 
-/// What follows the subcommand's name, `--help` included: only the program knows what it means.
+/// Everything after the subcommand's name, `--help` included. We pass it on, because only the program understands it.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct ProgramArguments {
-    /// What the program is given; --help tells.
+    /// The program's own arguments; see its --help.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }
 
-/// Becomes the program `millrace-NAME`, which gets our settings and, after them, its own arguments. So signals and the
-/// exit code are the program's, too.
+/// Replaces this process by the program `millrace-NAME`, with our settings as flags and then its own arguments. So the
+/// program itself gets the signals and sets the exit code.
 ///
 /// # Errors
-/// It returns only when that fails; where there is no such program, the error says how to build it.
+/// Returns only when that fails. If the program does not exist, the error says how to build it.
 pub fn become_program(
     name: &str,
     settings: &SettingsArguments,
@@ -55,7 +55,7 @@ fn program_in(folder: &Path, name: &str) -> anyhow::Result<Command> {
     Ok(Command::new(program))
 }
 
-/// The flags that stand for what was said before or among the program's own arguments.
+/// Our own flags, which may have come before the subcommand's name, as flags for the program.
 fn flags(settings: &SettingsArguments, output: Output) -> Vec<OsString> {
     let mut flags = Vec::new();
     if let Some(file) = &settings.config {

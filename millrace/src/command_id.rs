@@ -1,14 +1,14 @@
-//! What may be a command's id.
+//! The rules for a command's id.
 
 use crate::exit::Usage;
 
-/// Most bytes that a writer reads of the header `ce_id`.
+/// Longest header `ce_id` that writers accept, in bytes.
 const MAX_BYTES: usize = 200;
 
-/// Checks an id by the rules that writers have for the header `ce_id`.
+/// Checks an id before it is sent, by the rules that writers have for the header `ce_id`.
 ///
 /// # Errors
-/// When writers would not read it.
+/// When a writer would dead-letter a command with this id.
 pub fn check_id(id: &str) -> Result<(), Usage> {
     let problem = match id {
         "" => "is empty",

@@ -23,27 +23,27 @@ use crate::output::{Output, escaped};
 /// A dead letter, without its value.
 #[derive(Debug, Serialize)]
 pub struct DeadLetter {
-    /// The command id, if it had one.
+    /// The header `ce_id`, if the record had one.
     pub command_id: Option<String>,
-    /// The record's name that was sent with it, if one was.
+    /// The header `ce_type`, if the record had one.
     pub command_type: Option<String>,
-    /// Stable code of why it could not be read.
+    /// Stable code of the reason, such as `no_magic_byte`.
     pub code: String,
-    /// Why, as a sentence.
+    /// Why the writer could not read it, as a sentence.
     pub reason: String,
-    /// Where it came from.
+    /// The topic that the record came from.
     pub original_topic: String,
-    /// Its partition there.
+    /// The record's partition in that topic.
     pub original_partition: i32,
-    /// Its offset there.
+    /// The record's offset in that partition.
     pub original_offset: i64,
-    /// Size of its value, in bytes.
+    /// Size of the value, in bytes.
     pub bytes: usize,
-    /// When it was put aside.
+    /// When the writer dead-lettered it.
     pub refused_at: Timestamp,
 }
 
-/// The command.
+/// Runs the command.
 pub async fn run(settings: &Settings, action: DeadLettersAction, output: Output) -> anyhow::Result<ExitCode> {
     let DeadLettersAction::List = action;
     let letters = read(settings).await?;
@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings, action: DeadLettersAction, output: Output)
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every dead letter that the topic holds now, in the order in which they were put aside.
+/// Every dead letter that the topic holds now, in the order in which writers sent them.
 ///
 /// # Errors
 /// When Kafka does not answer.
@@ -77,7 +77,7 @@ fn read_topic(config: &ClientConfig, topic: &str) -> anyhow::Result<Vec<DeadLett
 }
 
 impl DeadLetter {
-    /// Whether it is the last record that was delivered to its partition of a topic.
+    /// Whether its original is the last record of a delivery, by topic, partition and offset.
     pub fn is_last_of(&self, delivered: &Delivered) -> bool {
         let place = (self.original_topic.clone(), self.original_partition);
         delivered.get(&place) == Some(&self.original_offset)

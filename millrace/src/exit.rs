@@ -4,21 +4,22 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use millrace_compose::StackError;
-use millrace_projectors::ProjectorError;
+use millrace_projector_runner::ProjectorError;
+use millrace_relay::RelayError;
 use millrace_runtime::SettingsError;
 use millrace_runtime::kafka::TopicError;
 use millrace_runtime::postgres::PostgresUrlError;
 use millrace_schemas::{ParseLogNameError, ParseStreamIdError, RegistryError};
 use millrace_store::StoreError;
 
-/// The answer is no: refused, not found, does not agree.
+/// The answer is no: the command was refused, something was not found, an audit found a difference.
 pub const NO: u8 = 1;
 /// Wrong usage or settings; clap's own code too.
 const USAGE: u8 = 2;
-/// Something failed.
+/// Something failed, such as a server that does not answer.
 const FAILED: u8 = 3;
 
-/// Tells an error with its causes, and gives its exit code. A service tells it in its log, as everything else.
+/// Prints an error with its causes, and returns its exit code. A service logs the error instead, like everything else.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {
         tracing::error!(error = %chain(error), "the service has failed");
@@ -28,16 +29,17 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.chain().any(is_usage) { USAGE } else { FAILED })
 }
 
-/// Whether the caller has to ask for something else.
+/// Whether the caller has to call differently: exit code 2.
 fn is_usage(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<Usage>()
         || cause.is::<SettingsError>()
         || cause.is::<ParseLogNameError>()
         || cause.is::<ParseStreamIdError>()
         || matches!(cause.downcast_ref(), Some(PostgresUrlError::Malformed))
-        || matches!(cause.downcast_ref(), Some(ProjectorError::Unknown { .. }))
-        || matches!(cause.downcast_ref(), Some(StoreError::Partitions { .. }))
-        || matches!(cause.downcast_ref(), Some(TopicError::Partitions { .. }))
+        || matches!(cause.downcast_ref(), Some(RelayError::RelayPostgresUrl))
+        || matches!(cause.downcast_ref(), Some(ProjectorError::SharedGroup { .. }))
+        || matches!(cause.downcast_ref(), Some(StoreError::Partitions { .. } | StoreError::Definition { .. }))
+        || matches!(cause.downcast_ref(), Some(TopicError::Partitions { .. } | TopicError::Setting { .. }))
         || matches!(cause.downcast_ref(), Some(RegistryError::NoAddress))
         || matches!(
             cause.downcast_ref(),
@@ -45,7 +47,7 @@ fn is_usage(cause: &(dyn Error + 'static)) -> bool {
         )
 }
 
-/// The error and its causes in one line; a cause that the error says already is left out.
+/// The error and its causes in one line. Leaves out a cause whose text is in the error's already.
 fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said {
         said if said.is_empty() => cause,
@@ -54,7 +56,7 @@ fn chain(error: &anyhow::Error) -> String {
     })
 }
 
-/// What the caller asked for can't be done as asked.
+/// The caller has to change the call; the message says how.
 #[derive(Debug)]
 pub struct Usage(pub String);
 
@@ -68,7 +70,6 @@ impl Error for Usage {}
 
 #[cfg(test)]
 mod tests {
-    use millrace_relay::RelayError;
     use millrace_writer::WriterError;
 
     use super::*;
@@ -77,11 +78,12 @@ mod tests {
     fn a_name_that_is_none_is_wrong_usage_and_a_silent_server_is_not() {
         let bad_log = "No Log".parse::<millrace_schemas::LogName>().unwrap_err();
         let bad_stream = "account".parse::<millrace_schemas::StreamId>().unwrap_err();
-        let bad_projector = ProjectorError::Unknown { name: "x".into(), known: String::new() };
+        let (log, actual, asked) = ("a".to_owned(), "ledger".to_owned(), "orders".to_owned());
+        let other_definition = StoreError::Definition { log, actual, asked };
         let errors: [anyhow::Error; 6] = [
             bad_log.into(),
             bad_stream.into(),
-            bad_projector.into(),
+            other_definition.into(),
             PostgresUrlError::Malformed.into(),
             RegistryError::NoAddress.into(),
             StackError::PortTwice { port: 45000 }.into(),
@@ -89,8 +91,11 @@ mod tests {
         for error in errors {
             assert!(error.context("while starting").chain().any(is_usage));
         }
-        let failed = anyhow::Error::from(std::io::Error::other("no answer"));
-        assert!(!failed.chain().any(is_usage));
+        let no_schema = StoreError::NoSchema { log: "a".into(), record: "EntryPosted".into() };
+        let failures = [std::io::Error::other("no answer").into(), anyhow::Error::from(no_schema)];
+        for failed in failures {
+            assert!(!failed.chain().any(is_usage));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How many partitions topics have, and how far they have got.
+//! Asks Kafka how many partitions a topic has, and where they end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-/// A request to the brokers that takes longer has failed.
+/// A request to the brokers fails after this time.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Kafka's bootstrap servers, for an error that names them.
@@ -15,12 +15,12 @@ pub fn bootstrap(config: &ClientConfig) -> &str {
     config.get("bootstrap.servers").unwrap_or_default()
 }
 
-/// That a topic can't be read: what, and where.
+/// The context of an error: which topic can't be read, and from which brokers.
 pub fn unread(config: &ClientConfig, topic: &str) -> String {
     format!("{topic} can't be read from Kafka at {}", bootstrap(config))
 }
 
-/// The number of a topic's partitions, as Kafka has it, and the consumer that asked. Blocks.
+/// Asks Kafka for the number of a topic's partitions. Also returns the consumer that asked. Blocks.
 ///
 /// # Errors
 /// When Kafka does not answer or has no such topic.
@@ -30,7 +30,7 @@ pub fn partitions(config: &ClientConfig, topic: &str) -> anyhow::Result<(BaseCon
     Ok((consumer, partitions))
 }
 
-/// The number of a topic's partitions, asked by a consumer that is there. Blocks.
+/// Asks Kafka for the number of a topic's partitions, with an existing consumer. Blocks.
 ///
 /// # Errors
 /// As [`partitions`].
@@ -50,7 +50,7 @@ pub struct TopicEnds {
 }
 
 impl TopicEnds {
-    /// For a topic.
+    /// Connects, and learns the topic's partitions.
     ///
     /// # Errors
     /// When Kafka does not answer or has no such topic, or librdkafka refuses a setting.
@@ -60,7 +60,7 @@ impl TopicEnds {
         Ok(Self { consumer: Arc::new(consumer), topic, partitions })
     }
 
-    /// The next offset of each partition.
+    /// The offset that each partition's next record will get, by partition.
     ///
     /// # Errors
     /// When Kafka does not answer.

@@ -1,14 +1,16 @@
-//! The program `millrace` as a library, for a binary of one's own: it reads the command line and puts the pieces
-//! together.
+//! The program `millrace` as a library, so that you can build a binary with your own logs. It reads the command line
+//! and puts the other crates together.
 
 mod apart;
 mod audit;
 mod cli;
 mod command_id;
 mod dead_letters;
+mod events;
 mod exit;
 mod kafka_state;
 mod lag;
+mod logs;
 mod migrate;
 mod monitor;
 mod outcome;
@@ -31,49 +33,62 @@ use apart::become_program;
 use cli::{Cli, Command};
 use program::run_service;
 
-// What programs that show or measure the product share with its command line: `demo/`, `bench/`.
+// For `demo/` and `bench/`, which show and measure the product with parts of its command line.
 pub use audit::{Report as AuditReport, audit, text as audit_text};
 pub use cli::{FolderArguments, PortArguments, SettingsArguments, StackArguments};
 pub use exit::{NO, Usage};
 pub use kafka_state::TopicEnds;
+pub use logs::{Log, Logs};
 pub use output::Output;
 pub use producing::{CommandProducer, OutgoingCommand};
 pub use program::{is_asked_for_service, run};
-pub use stack::{RunningService, at, check_service_ports, prepare, start_services, throw_away, until_one_ends};
+pub use stack::{
+    RunningService, at, check_service_ports, log_tail, prepare, start_services, throw_away, until_one_ends, until_ready,
+};
 
-/// The program `millrace`: reads the command line, does what it says, and returns the exit code.
+/// Runs the program `millrace` with these logs: reads the command line, runs the command, and returns its exit code.
 ///
 /// ```no_run
+/// use millrace::Log;
+/// use millrace_domains::ledger::Ledger;
+///
 /// fn main() -> std::process::ExitCode {
-///     millrace::main()
+///     millrace::main([Log::new::<Ledger>().with_projectors(millrace_projectors::all)])
 /// }
 /// ```
-pub fn main() -> ExitCode {
+pub fn main(logs: impl IntoIterator<Item = Log>) -> ExitCode {
+    let logs = Logs::new(logs);
     let cli = Cli::parse();
-    if cli.command.is_service() { run_service(do_command(cli)) } else { run(do_command(cli)) }
+    if cli.command.is_service() { run_service(do_command(cli, logs)) } else { run(do_command(cli, logs)) }
 }
 
-async fn do_command(cli: Cli) -> anyhow::Result<ExitCode> {
+/// The log that Millrace brings along: a double-entry ledger with the read models reporting and search.
+pub fn ledger() -> Log {
+    Log::new::<millrace_domains::ledger::Ledger>().with_projectors(millrace_projectors::all)
+}
+
+async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {
     let Cli { settings, output, command } = cli;
     match command {
-        Command::Up(arguments) => stack::up(&settings, &arguments, output).await,
+        Command::Up(arguments) => stack::up(&logs, &settings, &arguments, output).await,
         Command::Down(arguments) => stack::down(&arguments, output).await,
         Command::Env(arguments) => stack::env(&arguments, output),
         Command::Demo(arguments) => Err(become_program("demo", &settings, output, arguments)),
         Command::Bench(arguments) => Err(become_program("bench", &settings, output, arguments)),
-        Command::Writer(arguments) => services::writer(&settings, arguments).await,
+        Command::Writer(arguments) => services::writer(&logs, &settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
-        Command::Projector { name, service } => services::projector(&settings, &name, service).await,
-        Command::Monitor(arguments) => services::monitor(&settings, arguments).await,
-        Command::Migrate => migrate::run(&settings.load()?, output).await,
-        Command::Schemas { action } => schemas::run(&settings.load()?, action, output).await,
-        Command::Send(arguments) => send::run(&settings.load()?, &arguments, output).await,
+        Command::Projector { name, service } => services::projector(&logs, &settings, &name, service).await,
+        Command::Monitor(arguments) => services::monitor(&logs, &settings, arguments).await,
+        Command::Migrate => migrate::run(&logs, &settings.load()?, output).await,
+        Command::Schemas { action } => schemas::run(&logs, &settings.load()?, action, output).await,
+        Command::Send(arguments) => send::run(&logs, &settings.load()?, &arguments, output).await,
         Command::Tail(arguments) => tail::run(&settings.load()?, &arguments, output).await,
+        Command::Events(arguments) => events::run(&settings.load()?, &arguments, output).await,
         Command::Outcome { id } => outcome::run(&settings.load()?, &id, output).await,
         Command::Stream { action } => stream::run(&settings.load()?, action, output).await,
         Command::Search { query, limit } => search::run(&settings.load()?, &query, limit, output).await,
-        Command::Lag(arguments) => lag::run(&settings.load()?, &arguments, output).await,
+        Command::Lag(arguments) => lag::run(&logs, &settings.load()?, &arguments, output).await,
         Command::DeadLetters { action } => dead_letters::run(&settings.load()?, action, output).await,
-        Command::Audit(arguments) => audit::run(&settings.load()?, &arguments, output).await,
+        Command::Audit(arguments) => audit::run(&logs, &settings.load()?, &arguments, output).await,
     }
 }

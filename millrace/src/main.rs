@@ -1,12 +1,12 @@
-//! The one binary: the library, with an allocator of its own.
+//! The binary `millrace`: the library with the ledger, and with its own allocator.
 
 use std::process::ExitCode;
 
-/// A third of the writer's time went to the C library's allocator (perf, over the demo). The feature `override` has
-/// librdkafka use it too: a fifth of a projector's time.
+/// With the C library's allocator the writer spent a third of its time there (perf, over the demo). The feature
+/// `override` makes librdkafka use this one too, which saves a fifth of a projector's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    millrace::main()
+    millrace::main([millrace::ledger()])
 }

@@ -1,4 +1,4 @@
-//! `millrace migrate`: tables and topics as this version needs them.
+//! `millrace migrate` creates tables and topics, or brings them up to date.
 
 use std::process::ExitCode;
 
@@ -10,18 +10,19 @@ use millrace_schemas::LogName;
 use serde::Serialize;
 use tokio_postgres::NoTls;
 
+use crate::logs::Logs;
 use crate::output::Output;
 
-/// What is up to date.
+/// The result as JSON.
 #[derive(Serialize)]
 struct Migrated<'a> {
     log: &'a str,
     partitions: u32,
 }
 
-/// The command.
-pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
-    migrate(settings).await?;
+/// Runs the command.
+pub async fn run(logs: &Logs, settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
+    migrate(logs, settings).await?;
     let migrated = Migrated { log: &settings.log, partitions: settings.partitions };
     output
         .print(&migrated, |migrated| format!("log {}, its topics and the read models are up to date", migrated.log))?;
@@ -32,14 +33,15 @@ pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode
 ///
 /// # Errors
 /// When a server refuses or does not answer.
-pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+pub async fn migrate(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
     let log: LogName = settings.log.parse()?;
+    let kind = logs.of(settings)?;
     let url = settings.postgres_url()?;
     let connected = postgres::config(url)?.connect(NoTls).await;
     let (mut client, connection) = connected.map_err(|error| NoConnection::new(url, &error))?;
     let connection = tokio::spawn(connection);
-    millrace_store::migrate(&mut client, &log, settings.partitions).await?;
-    millrace_projectors::migrate(&mut client).await?;
+    millrace_store::migrate(&mut client, &log, settings.partitions, kind.definition().name).await?;
+    millrace_projector_runner::migrate(&mut client, &kind.projectors()).await?;
     drop(client);
     connection.await?.context("the connection to Postgres broke")?;
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
@@ -47,7 +49,8 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The log's topics. Events are kept until somebody decides otherwise; a dead letter is a whole command and more.
+/// The log's topics. Kafka keeps events for ever unless somebody changes that. A dead letter has a whole command and
+/// added headers, so its topic takes larger records.
 fn topics(settings: &Settings, log: &LogName) -> Vec<TopicSpec> {
     let topic = |name: String, settings_of_topic: Vec<(&'static str, &'static str)>| TopicSpec {
         name,
@@ -57,7 +60,17 @@ fn topics(settings: &Settings, log: &LogName) -> Vec<TopicSpec> {
     };
     vec![
         topic(log.commands_topic(), vec![]),
-        topic(log.events_topic(), vec![("retention.ms", "-1"), ("cleanup.policy", "delete")]),
+        topic(
+            log.events_topic(),
+            vec![
+                ("retention.ms", "-1"),
+                ("retention.bytes", "-1"),
+                ("cleanup.policy", "delete"),
+                ("message.timestamp.type", "CreateTime"),
+                // events have timestamps of Postgres' clock, which may be ahead of the brokers'
+                ("message.timestamp.after.max.ms", "9223372036854775807"),
+            ],
+        ),
         topic(log.outcomes_topic(), vec![]),
         topic(log.dead_letters_topic(), vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")]),
     ]

@@ -14,11 +14,11 @@ use crate::dead_letters;
 use crate::exit::NO;
 use crate::output::{Output, escaped};
 
-/// An outcome as it is printed.
+/// An outcome as JSON.
 #[derive(Serialize)]
 struct Shown<'o> {
     command_id: &'o str,
-    /// What was sent; none where nobody said.
+    /// The record's name; absent when the sender did not give it.
     command_type: Option<&'o str>,
     outcome: OutcomeKind,
     code: Option<&'o str>,
@@ -28,8 +28,8 @@ struct Shown<'o> {
     recorded_at: Timestamp,
 }
 
-/// The command. Answers no unless the command was accepted. What has no outcome in Postgres is looked for among the
-/// dead letters.
+/// Runs the command. The answer is no unless the command was accepted. If Postgres has no outcome, looks among the dead
+/// letters.
 pub async fn run(settings: &Settings, id: &str, output: Output) -> anyhow::Result<ExitCode> {
     check_id(id)?;
     let name: LogName = settings.log.parse()?;
@@ -53,7 +53,7 @@ pub async fn run(settings: &Settings, id: &str, output: Output) -> anyhow::Resul
     }
 }
 
-/// Prints an outcome; the exit code says whether it is "accepted".
+/// Prints an outcome. The exit code is 0 for `accepted`, else 1.
 pub fn print(outcome: &Outcome, output: Output) -> anyhow::Result<ExitCode> {
     output.print(&Shown::from(outcome), text)?;
     Ok(if outcome.outcome == OutcomeKind::Accepted { ExitCode::SUCCESS } else { ExitCode::from(NO) })

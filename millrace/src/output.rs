@@ -24,7 +24,7 @@ impl Output {
         write_line(&printed).map(|_| ())
     }
 
-    /// Prints one of many results as a line, of JSON or as `text` makes it. False when nobody reads them any more.
+    /// Prints one of many results as a line: JSON, or the text that `text` makes. False when the reader has left.
     pub fn print_line<T: Serialize>(self, result: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
         write_line(&match self {
             Self::Json => serde_json::to_string(result)?,

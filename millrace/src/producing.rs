@@ -1,4 +1,4 @@
-//! Producing commands to the log's topic, as any client would.
+//! Sends commands to the log's topic, as any client would.
 
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{Delivered, DeliveryError, Outbox, Outgoing, producer_config};
@@ -7,20 +7,20 @@ use millrace_schemas::headers::{CE_ID, CE_SOURCE, CE_SPECVERSION, CE_TYPE, CONTE
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::oneshot;
 
-/// A command, ready to be sent.
+/// A command, ready to send.
 #[derive(Debug)]
 pub struct OutgoingCommand {
-    /// Its id.
+    /// The header `ce_id`.
     pub id: String,
-    /// Its record's name.
+    /// The record's name: the header `ce_type`.
     pub name: String,
     /// The id of its first stream.
     pub key: Option<String>,
-    /// Media type of the value.
+    /// The media type of the value: the header `content-type`.
     pub content_type: &'static str,
-    /// The value.
+    /// The command, encoded as `content_type` says.
     pub value: Vec<u8>,
-    /// More headers.
+    /// More headers, by name.
     pub headers: Vec<(&'static str, String)>,
 }
 
@@ -31,7 +31,7 @@ pub struct CommandProducer {
 }
 
 impl CommandProducer {
-    /// A producer for the log of the settings.
+    /// A producer for the log in the settings.
     ///
     /// # Errors
     /// When a setting is missing or wrong.
@@ -40,7 +40,7 @@ impl CommandProducer {
         Ok(Self { outbox: Outbox::new(&producer_config(settings)?)?, topic })
     }
 
-    /// Hands a batch over; the receiver tells when Kafka has all of it.
+    /// Hands a batch to librdkafka. The receiver gets a message when Kafka has acknowledged all of it.
     ///
     /// # Errors
     /// When librdkafka refuses a record.

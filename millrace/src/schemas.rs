@@ -3,24 +3,44 @@
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use millrace_runtime::Settings;
-use millrace_schemas::{Contract, LogName, Registry, SchemaStatus};
+use millrace_runtime::{Settings, postgres};
+use millrace_schemas::{LogName, Registry, SchemaStatus};
+use millrace_store::Log;
 
 use crate::cli::SchemasAction;
 use crate::exit::NO;
+use crate::logs::Logs;
 use crate::output::Output;
 
-/// The command. `check` answers no while a schema is not registered.
-pub async fn run(settings: &Settings, action: SchemasAction, output: Output) -> anyhow::Result<ExitCode> {
-    let log: LogName = settings.log.parse()?;
-    let registry = Registry::new(settings.registry_url()?)?;
+/// Runs the command. The answer of `check` is no while a schema is not registered.
+pub async fn run(logs: &Logs, settings: &Settings, action: SchemasAction, output: Output) -> anyhow::Result<ExitCode> {
     let statuses = match action {
-        SchemasAction::Check => registry.check(&log, Contract::ledger()).await?,
-        SchemasAction::Register => registry.register(&log, Contract::ledger()).await?,
+        SchemasAction::Check => {
+            let registry = Registry::new(settings.registry_url()?)?;
+            registry.check(&settings.log.parse()?, logs.of(settings)?.definition()).await?
+        }
+        SchemasAction::Register => register(logs, settings).await?,
     };
     output.print(&statuses, |statuses| table(statuses))?;
     let all = statuses.iter().all(|status| status.id.is_some());
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// Registers the schemas of the log's definition in the registry, and adds them with their ids to the log, which must
+/// exist.
+///
+/// # Errors
+/// When a server refuses or does not answer.
+pub async fn register(logs: &Logs, settings: &Settings) -> anyhow::Result<Vec<SchemaStatus>> {
+    let name: LogName = settings.log.parse()?;
+    let definition = logs.of(settings)?.definition();
+    let statuses = Registry::new(settings.registry_url()?)?.register(&name, definition).await?;
+    let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
+    let client = postgres::connect(&pool, settings.postgres_url()?).await?;
+    let registered = definition.records().iter().zip(&statuses);
+    let registered = registered.filter_map(|(record, status)| Some((record, status.id?)));
+    Log::open(&client, name).await?.add_schemas(&client, registered).await?;
+    Ok(statuses)
 }
 
 fn table(statuses: &[SchemaStatus]) -> String {

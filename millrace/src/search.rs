@@ -9,7 +9,7 @@ use millrace_runtime::{Settings, postgres};
 use crate::exit::NO;
 use crate::output::{Output, escaped};
 
-/// The command. Answers no when nothing is found.
+/// Runs the command. The answer is no when it finds nothing.
 pub async fn run(settings: &Settings, query: &str, limit: u32, output: Output) -> anyhow::Result<ExitCode> {
     let pool = postgres::pool(settings.postgres_url()?, "search", 1)?;
     let client = postgres::connect(&pool, settings.postgres_url()?).await?;

@@ -1,30 +1,32 @@
-//! The services, each in a process of its own.
+//! The commands that run services, one in each process.
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use deadpool_postgres::PoolError;
+use millrace_projector_runner::{OPERATIONS, Projector};
 use millrace_runtime::postgres::shown_address;
 use millrace_runtime::{Health, Overrides, Settings, Shutdown, declare_service, init_telemetry, on_signal, serve};
-use millrace_writer::Ledger;
 
 use crate::cli::{MonitorArguments, ServiceArguments, SettingsArguments};
 use crate::exit::Usage;
+use crate::logs::{Log, Logs};
 use crate::monitor;
 
-/// What each service may have to try again.
+/// The steps that a writer and a relay retry, by the names in their metrics.
 const WRITER: &[&str] =
-    &["open the log", "resolve schemas", "look at the topics", "read a command", "append", "tell outcomes"];
-const RELAY: &[&str] =
-    &["open the log", "resolve the schemas' ids", "look at the event topic", "read the log", "read the topic's tail"];
-const PROJECTOR: &[&str] =
-    &["ask the registry", "read the checkpoints", "read events", "apply", "ask for the first offset", "join the group"];
+    &["open the log", "resolve schemas", "number schemas", "look at the topics", "append", "tell outcomes"];
+const RELAY: &[&str] = &["open the log", "look at the event topic", "read the log", "read the topic's tail"];
 
 /// `millrace writer`
-pub async fn writer(settings: &SettingsArguments, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
+pub async fn writer(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    arguments: ServiceArguments,
+) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments, "writer", WRITER).await?;
-    millrace_writer::run::<Ledger>(&settings, health, shutdown)
-        .await
-        .map_err(|error| with_place(&settings, error.into()))?;
+    let written = logs.of(&settings)?.write(settings.clone(), health, shutdown).await;
+    written.map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -37,25 +39,41 @@ pub async fn relay(settings: &SettingsArguments, arguments: ServiceArguments) ->
 
 /// `millrace projector NAME`
 pub async fn projector(
+    logs: &Logs,
     settings: &SettingsArguments,
     name: &str,
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments, name, PROJECTOR).await?;
-    millrace_projectors::run(name, &settings, health, shutdown)
+    let (settings, health, shutdown) = begin(settings, arguments, name, OPERATIONS).await?;
+    let projector = find(logs.of(&settings)?, name)?;
+    millrace_projector_runner::run(projector, &settings, health, shutdown)
         .await
         .map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `millrace monitor`
-pub async fn monitor(settings: &SettingsArguments, arguments: MonitorArguments) -> anyhow::Result<ExitCode> {
+pub async fn monitor(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    arguments: MonitorArguments,
+) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments.into(), "monitor", &[]).await?;
-    monitor::run(&settings, health, shutdown).await?;
+    monitor::run(logs, &settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The error that ended a service, with Postgres's address where Postgres gave no connection.
+fn find(log: &Log, name: &str) -> anyhow::Result<Box<dyn Projector>> {
+    let mut projectors = log.projectors();
+    let Some(index) = projectors.iter().position(|projector| projector.name() == name) else {
+        let known: Vec<&str> = projectors.iter().map(|projector| projector.name()).collect();
+        let name: String = name.chars().take(100).collect();
+        bail!(Usage(format!("there is no projector {name:?}; there are {}", known.join(", "))));
+    };
+    Ok(projectors.swap_remove(index))
+}
+
+/// Adds Postgres' address to an error, if the service got no connection to Postgres.
 fn with_place(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     match settings.postgres_url() {
         Ok(url) if error.chain().any(|cause| cause.is::<PoolError>()) => {
@@ -78,7 +96,7 @@ async fn begin(
     let health = Health::default();
     if let Some(address) = settings.http_address {
         let bound = serve(address, health.clone(), shutdown.clone()).await;
-        let bound = bound.map_err(|error| Usage(format!("http_address {address} can't be had: {error}")))?;
+        let bound = bound.map_err(|error| Usage(format!("can't listen on http_address {address}: {error}")))?;
         tracing::info!(address = %bound, "serving /metrics, /livez, /readyz");
     }
     Ok((settings, health, shutdown))

@@ -1,59 +1,69 @@
 //! `millrace stream show ID`
 
-use std::fmt::Write;
 use std::process::ExitCode;
 
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::{LogName, StreamId};
-use millrace_store::{Log, load};
+use millrace_store::Log;
 use serde::Serialize;
 
 use crate::cli::StreamAction;
+use crate::events::PrintedEvent;
 use crate::exit::NO;
-use crate::output::{Output, escaped};
+use crate::output::Output;
 
+/// Most events to read at once.
+const PAGE: i64 = 200;
+
+/// A stream as JSON.
 #[derive(Serialize)]
-struct Shown {
+struct PrintedStream {
     stream_id: StreamId,
-    events: Vec<ShownEvent>,
+    events: Vec<PrintedEvent>,
 }
 
-#[derive(Serialize)]
-struct ShownEvent {
-    version: i64,
-    r#type: String,
-    data: serde_json::Value,
-}
-
-/// The command. Answers no when there is no such stream.
+/// Runs the command. The answer is no when the stream does not exist. JSON is one value, so this collects all events
+/// first; it prints text page by page, until the reader has left.
 pub async fn run(settings: &Settings, action: StreamAction, output: Output) -> anyhow::Result<ExitCode> {
     let StreamAction::Show { id, version } = action;
     let stream_id: StreamId = id.parse()?;
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
     let client = postgres::connect(&pool, settings.postgres_url()?).await?;
-    Log::open(&client, name).await?;
-    let mut events = Vec::new();
-    load(&client, &[(stream_id.clone(), 0)], |event| {
-        if version.is_none_or(|last| event.version <= last) {
-            let data = serde_json::from_str(event.data).unwrap_or_default();
-            events.push(ShownEvent { version: event.version, r#type: event.event_type.to_owned(), data });
+    let log = Log::open(&client, name).await?;
+    let (last, mut after) = (version.unwrap_or(i64::MAX), 0);
+    let mut collected = Vec::new();
+    let mut is_empty = true;
+    while after < last {
+        let page = log.read_stream(&client, stream_id.as_str(), after, PAGE.min(last - after)).await?;
+        let Some(end) = page.last().map(|event| event.version) else { break };
+        (after, is_empty) = (end, false);
+        let printed = page.into_iter().map(PrintedEvent::from);
+        match output {
+            Output::Json => collected.extend(printed),
+            Output::Text => {
+                for event in printed {
+                    if !output.print_line(&event, text)? {
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                }
+            }
         }
-        Ok(())
-    })
-    .await?;
-    if events.is_empty() {
+    }
+    if is_empty {
         eprintln!("millrace: log {} has no stream {stream_id}", settings.log);
         return Ok(ExitCode::from(NO));
     }
-    output.print(&Shown { stream_id, events }, text)?;
+    if output == Output::Json {
+        output.print(&PrintedStream { stream_id, events: collected }, |_| String::new())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(shown: &Shown) -> String {
-    shown.events.iter().fold(String::new(), |mut text, event| {
-        let (kind, data) = (escaped(&event.r#type), escaped(&event.data.to_string()));
-        let _ = writeln!(text, "{:>6}  {kind:<16} {data}", event.version);
-        text
-    })
+/// Two lines: what happened; when, where and on whose behalf.
+fn text(event: &PrintedEvent) -> String {
+    let PrintedEvent { version, r#type, recorded_at, partition, position, .. } = event;
+    let first = format!("{version:>6}  {:<16} {}", r#type, event.data_line());
+    let second = format!("        {recorded_at}  {partition}@{position}  {}", event.origin());
+    format!("{first}\n{}", second.trim_end())
 }

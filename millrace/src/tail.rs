@@ -1,4 +1,4 @@
-//! `millrace tail`: events of the event topic as they come.
+//! `millrace tail` prints the events of the event topic as they come.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use millrace_runtime::kafka::{Fields, client_config};
 use millrace_runtime::{Settings, on_signal};
 use millrace_schemas::headers::{CE_TIME, LOG_POSITION, STREAM_VERSION};
-use millrace_schemas::{Codec, Contract, DecodeError, LogName, Registry, Topic, json_from_avro};
+use millrace_schemas::{Codec, DecodeError, LogName, Registry, Topic};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -17,7 +17,7 @@ use crate::cli::TailArguments;
 use crate::kafka_state::TopicEnds;
 use crate::output::{Output, escaped};
 
-/// An event of the topic. What can't be read of it is absent.
+/// An event of the topic. Fields that can't be read are absent.
 #[derive(Serialize)]
 struct TopicEvent {
     partition: i32,
@@ -27,15 +27,15 @@ struct TopicEvent {
     version: Option<i64>,
     r#type: Option<&'static str>,
     data: Option<serde_json::Value>,
-    /// Why its value can't be read.
+    /// Why the value can't be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
 
-/// The command. Ends on ctrl-c, at the limit, or when nobody reads what it prints.
+/// Runs the command. Ends on ctrl-c, at the limit, or when the reader of its output has left.
 pub async fn run(settings: &Settings, arguments: &TailArguments, output: Output) -> anyhow::Result<ExitCode> {
     let name: LogName = settings.log.parse()?;
-    let codec = Codec::connect(Registry::new(settings.registry_url()?)?, &name, Contract::ledger()).await?;
+    let codec = Codec::open(Registry::new(settings.registry_url()?)?, &name);
     let consumer = consumer(settings, name.events_topic(), arguments.from_beginning).await?;
     let interrupted = on_signal()?;
     let mut left = arguments.limit.unwrap_or(u64::MAX);
@@ -62,10 +62,10 @@ pub async fn run(settings: &Settings, arguments: &TailArguments, output: Output)
     Ok(ExitCode::SUCCESS)
 }
 
-/// A consumer of all partitions, in no group. What comes "from now on" is what comes after this call.
+/// A consumer of all partitions, in no group. "From now on" means after this call.
 async fn consumer(settings: &Settings, topic: String, from_beginning: bool) -> anyhow::Result<StreamConsumer> {
     let mut config = client_config(settings)?;
-    // librdkafka wants a group's name, and makes no use of it without a subscription or a commit
+    // librdkafka insists on a group's name, but does not use it without a subscription or a commit
     config.set("group.id", "millrace.reader").set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
     let ends = TopicEnds::of(&config, topic.clone()).await?.get().await?;
     let mut assignment = TopicPartitionList::new();
@@ -82,8 +82,8 @@ impl TopicEvent {
     async fn read(codec: &Codec, message: &BorrowedMessage<'_>) -> anyhow::Result<Self> {
         let fields = Fields::of(message);
         let header = |name: &str| fields.text(name);
-        let (record, data, problem) = match codec.decode(Topic::Events, message.payload().unwrap_or_default()).await {
-            Ok(received) => (Some(received.record.name), Some(json_from_avro(&received.value()?)?), None),
+        let (record, data, problem) = match codec.receive(Topic::Events, message.payload().unwrap_or_default()).await {
+            Ok(received) => (Some(received.name()), Some(received.json()?), None),
             Err(DecodeError::Unreadable { reason, .. }) => (None, None, Some(reason)),
             Err(DecodeError::Transient(error)) => return Err(error.into()),
         };

@@ -1,21 +1,36 @@
-//! Every projector there is. A new one gets its line here and touches no other file.
+//! The list of all projectors. A new one needs a line here and changes no other file.
 
-use crate::{Projector, ProjectorError, reporting, search};
+use millrace_projector_runner::Projector;
+
+use crate::{reporting, search};
+
+/// No projector has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no projector {name:?}; there are {known}")]
+pub struct UnknownProjector {
+    /// The first 100 characters of the name that the caller asked for.
+    pub name: String,
+    /// The names of all projectors, separated by commas.
+    pub known: String,
+}
 
 /// All projectors.
-pub(crate) fn all() -> Vec<Box<dyn Projector>> {
+pub fn all() -> Vec<Box<dyn Projector>> {
     vec![Box::new(reporting::Reporting), Box::new(search::Search)]
 }
 
-/// The names of all projectors, which are also those of their schemas.
+/// The names of all projectors, which are also the names of their Postgres schemas.
 pub fn names() -> Vec<&'static str> {
     all().iter().map(|projector| projector.name()).collect()
 }
 
-/// The projector of that name.
-pub(crate) fn find(name: &str) -> Result<Box<dyn Projector>, ProjectorError> {
+/// The projector with that name.
+///
+/// # Errors
+/// When no projector has it.
+pub fn find(name: &str) -> Result<Box<dyn Projector>, UnknownProjector> {
     let found = all().into_iter().find(|projector| projector.name() == name);
-    found.ok_or_else(|| ProjectorError::Unknown { name: name.chars().take(100).collect(), known: names().join(", ") })
+    found.ok_or_else(|| UnknownProjector { name: name.chars().take(100).collect(), known: names().join(", ") })
 }
 
 #[cfg(test)]

@@ -1,50 +1,46 @@
 //! The relay: publishes every committed event of a log to its event topic, in order, each once.
 //!
-//! Promises: per partition the topic is the log (the same events in the same order, nothing skipped), also after the
-//! relay is killed at any point. What may be published next is always read from the tail of the topic itself; the
-//! checkpoints in Postgres only reveal that Kafka has lost records. Several relays share the partitions as members of a
-//! consumer group on the event topic; a partition is let go only after its last record was acknowledged.
+//! Promises: per partition the topic is the log (the same events in the same order, byte for byte, nothing skipped), also
+//! after the relay is killed at any point. The tail of the topic itself says what comes next; the checkpoints in Postgres
+//! only reveal that Kafka has lost records. A partition in which Postgres and the topic contradict each other, or which
+//! Kafka does not take, holds up no other: the first halts, is noted in Postgres, and goes on by itself once it is mended;
+//! the second waits. Several relays share the partitions as members of a consumer group on the event topic; a relay lets a
+//! partition go only after Kafka has acknowledged its last record.
 //!
 //! Not promised: fencing by the broker. A process that was stopped and wakes up after its session expired sends nothing
 //! new, but what it had handed to librdkafka before (10,000 records or 16 MiB) can still arrive, as can what is on the
 //! wire when a producer is thrown away. Such records are repeats with the positions they had; projectors drop them, and
 //! the relay that owns the partition sees the foreign offsets, says so and reads the tail again.
+//!
+//! The parts, and who calls whom: [`relay`] is the loop and calls all others. `group` (the membership), `partitions` (what
+//! is held, and how it is), `takeover` (where a partition goes on), `pages` (reading), `delivery` (publishing),
+//! `bookkeeping` and `halts` (what is written to Postgres) don't call each other; `partitions` owns the membership.
 
 mod bookkeeping;
 mod connect;
-mod decision;
+mod delivery;
 mod error;
 mod group;
-mod handover;
-mod held;
-mod hint;
-mod membership;
+mod halts;
 mod metrics;
-mod page;
-mod publish;
-mod pulse;
-mod rebalance;
-mod record;
+mod pages;
+mod partitions;
 mod relay;
-mod spans;
-mod tail;
 mod takeover;
-mod window;
 
 use millrace_runtime::{Health, Settings, Shutdown, Stopped};
 
-pub use error::{Divergence, RelayError};
+pub use error::RelayError;
 
 /// Publishes the log of `settings` until `shutdown`: then it finishes what is in flight, writes its checkpoints, leaves
-/// the group and returns, within about five seconds. Postgres, Kafka or the registry being away is waited out. Ready
-/// (in `health`) once all three have answered.
+/// the group and returns, within about five seconds. Started (in `health`) once Postgres and Kafka have answered; not
+/// ready while a partition has diverged.
 ///
 /// Dropped, it leaves the group too, but waits for nothing: the next owner finds by the tail how far it came. The future
 /// is not `Send` (`retry` takes closures that lend): await it where the runtime was started, don't spawn it.
 ///
 /// # Errors
-/// What waiting does not mend: wrong settings, no such log, schemas not registered, or a topic and a log that
-/// contradict each other ([`RelayError::Diverged`]).
+/// What waiting does not mend: wrong settings, no such log, or a topic with another number of partitions.
 pub async fn run(settings: &Settings, health: Health, shutdown: Shutdown) -> Result<(), RelayError> {
     let connected = connect::connect(settings, &health, &shutdown).await;
     let ran = match connected {

@@ -30,7 +30,7 @@ metric!(pub(crate) ASSIGNED: IntGauge = register_int_gauge!(
 ));
 metric!(pub(crate) LISTENING: IntGauge = register_int_gauge!(
     "millrace_relay_listening",
-    "1 while Postgres tells this relay of appends, 0 while it polls for them."
+    "1 while Postgres notifies this relay of appends, 0 while it polls for them."
 ));
 metric!(pub(crate) REPUBLISHED: IntCounter = register_int_counter!(
     "millrace_relay_republished_total",
@@ -46,13 +46,18 @@ metric!(pub(crate) DISTURBANCES: IntCounter = register_int_counter!(
 ));
 metric!(pub(crate) HALTED: IntGauge = register_int_gauge!(
     "millrace_relay_halted_partitions",
-    "Partitions that stand still at an event that can't be published."
+    "Partitions in which nothing more is published: Postgres and the topic contradict each other, or Kafka finds an event \
+     too large."
+));
+metric!(pub(crate) RECORDED_AHEAD: Gauge = register_gauge!(
+    "millrace_relay_recorded_ahead_seconds",
+    "How far the last recorded_at of the partitions that this relay publishes is ahead of its own clock; 0 when it is not."
 ));
 
 /// Makes every metric visible from the start, so that a dashboard shows zero, not nothing.
 pub(crate) fn declare() {
     show([&PUBLISHED, &REPUBLISHED, &PRODUCER_RESTARTS, &DISTURBANCES]);
     show([&ASSIGNED, &HALTED, &LISTENING]);
-    show([&OLDEST_UNPUBLISHED]);
+    show([&OLDEST_UNPUBLISHED, &RECORDED_AHEAD]);
     show([&PUBLISH_DURATION]);
 }

@@ -1,5 +1,24 @@
-//! What every Millrace process is made of: settings, telemetry, metrics and health, shutdown, retries, connections to
-//! Postgres and Kafka. Nothing here knows of logs, events or read models.
+//! The parts that every Millrace process shares: settings, telemetry, metrics and health, shutdown, retries, connections
+//! to Postgres and Kafka. Nothing here knows of logs, events or read models.
+//!
+//! A service in outline:
+//!
+//! ```no_run
+//! use millrace_runtime::{Health, Overrides, Settings, declare_service, init_telemetry, on_signal, serve, trace};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = Settings::load(None, &Overrides::default())?;
+//! init_telemetry("writer", &settings)?;
+//! declare_service("writer", &["open the log"]);
+//! let (health, shutdown) = (Health::default(), on_signal()?);
+//! if let Some(address) = settings.http_address {
+//!     serve(address, health.clone(), shutdown.clone()).await?;
+//! }
+//! // … work until `shutdown`, beating `health` …
+//! trace::end().await;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod kafka;
 mod metrics;
@@ -12,9 +31,10 @@ mod settings_error;
 mod shutdown;
 mod telemetry;
 pub mod trace;
+mod traceparent;
 
 pub use metrics::{declare_service, show};
-pub use retry::{Stopped, retry};
+pub use retry::{Backoff, Stopped, backoff, count_retry, retry};
 pub use service::{Health, Trouble, serve};
 pub use settings::{Overrides, Settings};
 pub use settings_error::SettingsError;

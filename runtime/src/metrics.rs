@@ -1,4 +1,4 @@
-//! The metrics that every service has. What a crate counts of its own it declares in a `metrics.rs` of its own.
+//! The metrics that every service has. Each crate declares its own in a `metrics.rs`.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -9,6 +9,15 @@ use prometheus::{
 };
 
 /// Declares a metric: its name in the code, its type, and how it is registered.
+///
+/// ```
+/// use millrace_runtime::metric;
+/// use prometheus::{IntCounter, register_int_counter};
+///
+/// metric!(PAGES: IntCounter = register_int_counter!("example_pages_total", "Pages read from Postgres."));
+/// PAGES.inc();
+/// assert_eq!(PAGES.get(), 1);
+/// ```
 #[macro_export]
 macro_rules! metric {
     ($visibility:vis $name:ident: $kind:ty = $register:ident!($($argument:expr),+ $(,)?)) => {
@@ -76,10 +85,11 @@ metric!(pub(crate) KAFKA_REBALANCES: IntCounter = register_int_counter!(
     "Times that the consumer group assigned partitions to this process or took them away."
 ));
 
-/// The pools of this process, asked when somebody scrapes.
+/// The pools of this process, sampled at each scrape.
 static POOLS: Mutex<Vec<WeakPool>> = Mutex::new(Vec::new());
 
-/// Tells which service this process is, and which operations it may have to try again. Call once per process.
+/// Sets the metrics that say which service this process is, and shows the retries of `operations` from the start, as
+/// zero. Call once per process.
 pub fn declare_service(service: &str, operations: &[&str]) {
     BUILD_INFO.with_label_values(&[env!("CARGO_PKG_VERSION"), service]).set(1);
     for operation in operations {
@@ -87,12 +97,12 @@ pub fn declare_service(service: &str, operations: &[&str]) {
     }
 }
 
-/// From now on the pool is counted, for as long as it is there.
+/// Counts the pool's connections from now until it is dropped.
 pub(crate) fn watch_pool(pool: &Pool) {
     POOLS.lock().unwrap_or_else(PoisonError::into_inner).push(pool.weak());
 }
 
-/// Everything that the process counts, in Prometheus's text format.
+/// All metrics of the process, in Prometheus's text format.
 pub(crate) fn exposition(is_ready: bool) -> prometheus::Result<String> {
     READY.set(is_ready.into());
     sample_pools();
@@ -115,7 +125,7 @@ fn sample_pools() {
     POOL_WAITING.set(waiting as i64);
 }
 
-/// Makes metrics visible before they have counted anything, so that a dashboard shows zero, not nothing.
+/// Registers metrics before they have counted anything, so that a dashboard shows zero instead of nothing.
 pub fn show<'a, M: 'a>(metrics: impl IntoIterator<Item = &'a LazyLock<M>>) {
     metrics.into_iter().for_each(|metric| {
         LazyLock::force(metric);

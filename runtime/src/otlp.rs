@@ -1,6 +1,7 @@
-//! The way of spans out of the process: OTLP over HTTP, in batches, from a bounded queue on a thread of its own.
+//! Exporting spans: OTLP over HTTP, in batches, from a bounded queue on a thread of its own.
 //!
-//! A collector that does not answer is told of once. Meanwhile spans are dropped; nothing waits for it.
+//! While the collector does not answer, spans are dropped and nothing waits for it. The log says once that it does not
+//! answer, and once that it answers again.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,16 +17,16 @@ use tokio::runtime::Handle;
 
 use crate::SettingsError;
 
-/// Most spans that wait; what comes then is dropped. About 1 KiB each.
+/// Most spans that wait, of about 1 KiB each; more are dropped.
 const QUEUE: usize = 8192;
 /// Most spans in a request.
 const BATCH: usize = 512;
-/// Longest that a span waits for others.
+/// Longest that a span waits for others to share its request.
 const LINGER: Duration = Duration::from_secs(1);
 /// A request that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What takes the spans of `service` to the collector at `endpoint`. Call inside a tokio runtime.
+/// Exports the spans of `service` to the collector at `endpoint`. Call inside a tokio runtime.
 ///
 /// # Errors
 /// When `endpoint`, or one of OpenTelemetry's own variables that the exporter reads, can't be used.
@@ -59,12 +60,12 @@ pub(crate) fn export(service: &str, endpoint: &str) -> Result<SdkTracerProvider,
         .build())
 }
 
-/// The collector, by the HTTP client that all of Millrace uses.
+/// opentelemetry-http's client with a memory of whether it worked.
 #[derive(Debug)]
 struct Collector {
     endpoint: String,
     client: reqwest::Client,
-    /// The exporter's thread has no runtime of its own.
+    /// Sends for the exporter, whose thread has no runtime.
     runtime: Handle,
     failing: AtomicBool,
 }
@@ -72,13 +73,14 @@ struct Collector {
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent = self.runtime.spawn(send(self.client.clone(), request)).await?;
+        let client = self.client.clone();
+        let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
         match &sent {
             Ok(response) if response.status().is_success() => self.works(),
             Ok(response) => self.fails(&response.status().to_string()),
-            Err(error) => self.fails(&in_full(error)),
+            Err(error) => self.fails(&in_full(error.as_ref())),
         }
-        Ok(sent?)
+        sent
     }
 }
 
@@ -101,16 +103,7 @@ impl Collector {
     }
 }
 
-async fn send(client: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, reqwest::Error> {
-    let answer = client.execute(request.try_into()?).await?;
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = answer.headers().clone();
-    *response.body_mut() = answer.bytes().await?;
-    Ok(response)
-}
-
-/// The error and its causes: reqwest's own words say little.
+/// The error and its causes: reqwest's own text names only the address.
 fn in_full(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

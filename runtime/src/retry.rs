@@ -1,4 +1,4 @@
-//! Trying again what may succeed later.
+//! Retrying operations that may succeed later.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,22 +8,56 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use crate::metrics::RETRIES;
 use crate::{Health, Shutdown};
 
+/// The delays between attempts; they never end.
+pub type Backoff = backon::ExponentialBackoff;
+
 /// Why [`retry`] gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum Stopped<E> {
-    /// The process is to stop.
+    /// The process was asked to stop.
     #[error("stopped before it succeeded")]
     Shutdown,
-    /// An error that trying again does not mend.
+    /// Another attempt would fail in the same way.
     #[error(transparent)]
     Failed(#[from] E),
 }
 
-/// Runs `attempt` until it succeeds, fails for good (`is_transient` says no), or the process is to stop. Waits between
-/// attempts from 50 ms up to 5 s; the service counts as not ready meanwhile.
+/// Delays that grow from 50 ms to 5 s, with jitter: the one backoff of Millrace.
+pub fn backoff() -> Backoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// Counts an attempt that failed and is to be made again, where it is not [`retry`] that makes it.
+pub fn count_retry(operation: &'static str) {
+    RETRIES.with_label_values(&[operation]).inc();
+}
+
+/// Runs `attempt` until it succeeds, fails with an error that is not transient, or the process is asked to stop. Waits
+/// between attempts as [`backoff`] says; from the first failure to the end the service is live and not ready.
+///
+/// ```
+/// use millrace_runtime::{Health, Shutdown, retry};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let mut failures = 2;
+/// let attempt = async || {
+///     failures -= 1;
+///     if failures > 0 { Err("busy") } else { Ok("done") }
+/// };
+/// let (health, shutdown) = (Health::default(), Shutdown::new());
+/// let result = retry(&health, &shutdown, "an example", |error| *error == "busy", attempt).await;
+/// assert!(matches!(result, Ok("done")));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
-/// The final error, or that the process is to stop.
+/// The error that is not transient, or that the process was asked to stop.
 pub async fn retry<T, E: Display>(
     health: &Health,
     shutdown: &Shutdown,
@@ -31,14 +65,9 @@ pub async fn retry<T, E: Display>(
     is_transient: impl Fn(&E) -> bool,
     attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, Stopped<E>> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
-        .without_max_times()
-        .with_jitter();
     let mut attempt = attempt;
     let mut trouble = None;
-    let mut delays = backoff.build();
+    let mut delays = backoff();
     loop {
         health.beat();
         match attempt().await {
@@ -50,7 +79,7 @@ pub async fn retry<T, E: Display>(
             }
             Err(error) if !is_transient(&error) => return Err(Stopped::Failed(error)),
             Err(error) => {
-                RETRIES.with_label_values(&[operation]).inc();
+                count_retry(operation);
                 if trouble.is_none() {
                     tracing::warn!(operation, %error, "failed; trying again until it succeeds");
                 } else {

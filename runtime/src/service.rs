@@ -1,4 +1,7 @@
-//! What a process tells about itself over HTTP: `/metrics`, `/livez`, `/readyz`.
+//! A process's state over HTTP: `/metrics`, `/livez`, `/readyz`.
+//!
+//! Live means that no loop is stuck; a restart may help a process that is not live. Ready means that it does its work now;
+//! while a server is away it is live and not ready, and a restart would not help.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,11 +17,22 @@ use tokio::net::TcpListener;
 
 use crate::{Shutdown, metrics};
 
-/// A loop that has not beaten for this long is taken for stuck.
+/// A loop that has not beaten for this long counts as stuck.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How a service is: alive while each of its loops beats, ready once started and while nothing is in trouble. Clones
-/// share one state, and the beat of one loop.
+/// A service's health: live while each of its loops beats, ready from its start on except while it has [`Trouble`].
+/// Clones share one state, and the beat of one loop.
+///
+/// ```
+/// use millrace_runtime::Health;
+///
+/// let health = Health::default();
+/// health.set_started();
+/// let trouble = health.trouble();
+/// assert!(!health.is_ready());
+/// drop(trouble);
+/// assert!(health.is_ready());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Health {
     shared: Arc<Shared>,
@@ -36,7 +50,7 @@ struct Shared {
 /// When a loop beat last, in milliseconds since the service's health was born.
 type LastBeat = AtomicU64;
 
-/// Something that the service depends on does not answer. Until it is dropped the service is not ready.
+/// A server that the service depends on does not answer. Until this is dropped the service is not ready.
 #[derive(Debug)]
 pub struct Trouble(Arc<Shared>);
 
@@ -61,24 +75,23 @@ impl Health {
         health
     }
 
-    /// The health of the same service for another of its loops. From now on that one has to beat too, until this is
-    /// dropped.
+    /// The health of the same service for another of its loops, which has to beat too until this is dropped.
     #[must_use]
     pub fn for_another_loop(&self) -> Self {
         Self::of_loop(self.shared.clone())
     }
 
-    /// The loop has come round.
+    /// Notes that the loop has come round. More than 60 s without that, and the service is not live.
     pub fn beat(&self) {
         self.last_beat.store(self.shared.age_ms(), Ordering::Relaxed);
     }
 
-    /// The service is at work.
+    /// Notes that the service has connected and works.
     pub fn set_started(&self) {
         self.shared.started.store(true, Ordering::Relaxed);
     }
 
-    /// Something does not answer.
+    /// Notes that a server does not answer, until the returned value is dropped.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         self.shared.troubles.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +106,8 @@ impl Health {
         beats.all(|last_beat| Duration::from_millis(now.saturating_sub(last_beat)) < SILENCE)
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether `/readyz` says yes.
+    pub fn is_ready(&self) -> bool {
         let Shared { started, troubles, .. } = &*self.shared;
         self.is_live() && started.load(Ordering::Relaxed) && troubles.load(Ordering::Relaxed) == 0
     }
@@ -115,11 +129,11 @@ impl Drop for Trouble {
     }
 }
 
-/// Serves a process's health and metrics at `address` until shutdown; returns the address it really has (with port 0,
-/// the one that was free). A thread of its own answers, also when the service's loops are stuck.
+/// Serves a process's health and metrics at `address` until shutdown. Returns the address with the real port, also where
+/// port 0 asked for any free one. A thread of its own answers, so that it does when the service's loops are stuck.
 ///
 /// # Errors
-/// When the address or a thread can't be had.
+/// When the address is taken, or the system refuses a thread.
 pub async fn serve(address: SocketAddr, health: Health, shutdown: Shutdown) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let local = listener.local_addr()?;

@@ -14,7 +14,7 @@ use crate::SettingsError;
 use crate::kafka::check_properties;
 use crate::settings_error::{PREFIX, Source};
 
-/// Variables with our prefix that are no settings: where the settings file is, and the local stack's own.
+/// Variables with our prefix that are not settings: the path of the settings file, and those of the local stack.
 const NOT_SETTINGS: &[&str] = &["config", "data_dir", "cache_dir", "stack"];
 
 /// Every setting of every process.
@@ -23,52 +23,59 @@ const NOT_SETTINGS: &[&str] = &["config", "data_dir", "cache_dir", "stack"];
 pub struct Settings {
     /// The log to work on.
     pub log: String,
-    /// Number of partitions of a log that is created; fixed from then on.
+    /// Number of partitions, 1 to 1000, of a log that is created; fixed from then on.
     pub partitions: u32,
-    /// Replicas of each topic that is created; -1: as the brokers have it set.
+    /// Replicas of each topic that is created; -1: the brokers' default.
     pub replication_factor: i32,
     /// Postgres, as `postgresql://user:password@host:port/database`.
     postgres_url: Option<SecretString>,
+    /// The server that the relay reads events from, where it is another than `postgres_url`: with the synchronous standby
+    /// here, the relay never publishes what a failover would lose. It polls then: a standby does not notify.
+    relay_postgres_url: Option<SecretString>,
     /// Kafka's bootstrap servers, as `host:port,host:port`.
     kafka_bootstrap: Option<String>,
-    /// More settings for librdkafka, such as `security.protocol` and `sasl.password`.
+    /// More settings for librdkafka, such as `security.protocol` and `sasl.password`. Those that would break a promise
+    /// are refused.
     #[serde(default)]
     kafka_properties: BTreeMap<String, SecretString>,
     /// Base address of the registry's Confluent API.
     registry_url: Option<SecretString>,
-    /// Consumer group, where it is not to be the usual one.
+    /// Consumer group; each service has its usual one when absent.
     pub group: Option<String>,
     /// Where `/metrics`, `/livez` and `/readyz` are served; nowhere when absent.
     pub http_address: Option<SocketAddr>,
-    /// Most commands in one append.
+    /// Most commands in one append, 1 to 5000.
     pub batch_commands: usize,
-    /// Longest that a command waits for others to share its append, in milliseconds.
+    /// Longest that a command waits for others to share its append, 0 to 1000 milliseconds.
     pub batch_linger_ms: u64,
-    /// Largest command that is accepted, in bytes of its value.
+    /// Largest command that is accepted, 1024 to 900,000 bytes of its value.
     pub max_command_bytes: usize,
-    /// How long Kafka waits for a silent process before others take over its partitions, in milliseconds.
+    /// How long Kafka waits for a silent process before others take over its partitions, in milliseconds from 6000 up.
     pub session_timeout_ms: u32,
-    /// How often the monitor looks, in milliseconds.
+    /// Time between two looks of the monitor, 100 to 30,000 milliseconds.
     pub monitor_interval_ms: u64,
-    /// How the process's own log looks: `text` or `json`.
+    /// Format of the process's own log: `text` or `json`.
     pub log_format: LogFormat,
     /// Base address of the OTLP collector that gets spans, such as `http://localhost:4318`; no spans when absent.
     pub otlp_endpoint: Option<String>,
 }
 
-/// Looks of the process's own log.
+/// Formats of the process's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For a person.
+    /// Lines for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Settings that flags can give.
+/// Settings that were given as flags; they go over all others.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Overrides {
+    /// The log that the program works on where no source names one; `log` where the program has no preference.
+    #[serde(skip)]
+    pub log_by_default: Option<&'static str>,
     /// `--log`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -80,7 +87,7 @@ pub struct Overrides {
     pub http_address: Option<SocketAddr>,
 }
 
-/// What the settings of a fresh process are.
+/// The values of settings that nobody sets.
 #[derive(Serialize)]
 struct Defaults {
     log: &'static str,
@@ -95,7 +102,7 @@ struct Defaults {
 }
 
 const DEFAULTS: Defaults = Defaults {
-    log: "ledger",
+    log: "log",
     partitions: 12,
     replication_factor: -1,
     batch_commands: 2000,
@@ -107,12 +114,24 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 impl Settings {
-    /// Reads the settings.
+    /// Reads the settings: defaults, over them `file`, over it the environment, over it the flags.
+    ///
+    /// ```
+    /// use millrace_runtime::{Overrides, Settings};
+    ///
+    /// let flags = Overrides { log: Some("orders".to_owned()), ..Overrides::default() };
+    /// let settings = Settings::load(None, &flags)?;
+    /// assert_eq!((settings.log.as_str(), settings.partitions), ("orders", 12));
+    /// # Ok::<(), millrace_runtime::SettingsError>(())
+    /// ```
     ///
     /// # Errors
     /// When a source can't be read, a key is unknown, or a value is wrong. Names the key and where it came from.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, SettingsError> {
-        let mut sources = Figment::from(Serialized::defaults(DEFAULTS));
+        let mut sources = Figment::from(Serialized::defaults(Defaults {
+            log: overrides.log_by_default.unwrap_or(DEFAULTS.log),
+            ..DEFAULTS
+        }));
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|error| SettingsError::unreadable(path, &error))?;
             let parsed = Toml::from_str::<Dict>(&text);
@@ -133,6 +152,7 @@ impl Settings {
     pub fn with_servers(self, postgres_url: &str, kafka_bootstrap: &str, registry_url: &str) -> Self {
         Self {
             postgres_url: Some(postgres_url.into()),
+            relay_postgres_url: None,
             kafka_bootstrap: Some(kafka_bootstrap.to_owned()),
             registry_url: Some(registry_url.into()),
             ..self
@@ -170,6 +190,12 @@ impl Settings {
         set(url, "MILLRACE_POSTGRES_URL", "postgresql://user:password@host:5432/database")
     }
 
+    /// Address of the server that the relay reads events from, with its password; `None`: that of [`Self::postgres_url`].
+    pub fn relay_postgres_url(&self) -> Option<&str> {
+        let url = self.relay_postgres_url.as_ref().map(ExposeSecret::expose_secret);
+        url.filter(|url| !url.trim().is_empty())
+    }
+
     /// Kafka's bootstrap servers.
     ///
     /// # Errors
@@ -193,7 +219,7 @@ impl Settings {
     }
 }
 
-/// Whether it is an address of HTTP that may be printed.
+/// Whether it is an HTTP address without a password, which may be printed.
 fn is_plain_http(address: &str) -> bool {
     reqwest::Url::parse(address).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()

@@ -1,4 +1,4 @@
-//! What is wrong with settings, in words that hold no value: any of them may be a secret.
+//! Errors of settings. Their texts never show a value: any of them may be a secret.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::path::Path;
 use figment::Metadata;
 use figment::error::Kind;
 
-/// What our environment variables begin with.
+/// The prefix of our environment variables.
 pub(crate) const PREFIX: &str = "MILLRACE_";
 
-/// Settings that can't be used. Says which, where and why; never a value, nor a line of the file.
+/// Settings that can't be used. The text says which, where and why; it shows no value and no line of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A source can't be read, or has a wrong or unknown key.
+    /// A source can't be read, or has an unknown key or a value that can't be used.
     #[error("settings: {0}")]
     Wrong(String),
-    /// Something necessary is not set.
+    /// A setting that the process needs is not set.
     #[error("{variable} is not set ({example}); with the local stack, run: eval \"$(millrace env)\"")]
     Missing {
-        /// The environment variable.
+        /// The environment variable to set.
         variable: &'static str,
-        /// What it could look like.
+        /// A value of the right form.
         example: &'static str,
     },
     /// A value is out of its range.
@@ -82,7 +82,7 @@ impl<'f> Source<'f> {
     }
 }
 
-/// One of figment's errors without what it says of the value.
+/// One of figment's errors, without the value that figment would print.
 fn problem(error: &figment::Error, file: Option<&Path>) -> String {
     let key = error.path.join(".");
     let source = Source::of(error.metadata.as_ref(), file);
@@ -103,7 +103,7 @@ fn problem(error: &figment::Error, file: Option<&Path>) -> String {
     }
 }
 
-/// What a person calls a type of serde's.
+/// A type of serde's in a person's words.
 fn kind_of_value(key: &str, expected: &str) -> String {
     match expected {
         _ if key == "http_address" => "an address such as 127.0.0.1:9464",

@@ -1,15 +1,15 @@
-//! Stopping cleanly.
+//! Stopping cleanly: on a signal, every loop finishes the work in hand and ends.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Tells every loop of a process to finish what it has in hand and leave.
+/// Asks every loop of a process to finish the work in hand and end.
 pub type Shutdown = CancellationToken;
 
-/// A shutdown that SIGTERM or SIGINT sets off.
+/// A shutdown that SIGTERM or SIGINT triggers. Call inside a tokio runtime.
 ///
 /// # Errors
-/// When the signals can't be listened to.
+/// When the system refuses to deliver the signals.
 pub fn on_signal() -> std::io::Result<Shutdown> {
     let shutdown = Shutdown::new();
     let mut terminate = signal(SignalKind::terminate())?;

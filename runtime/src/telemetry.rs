@@ -1,4 +1,4 @@
-//! What the process tells of itself: its log, and spans.
+//! The process's own log, and its spans.
 
 use std::io::IsTerminal;
 
@@ -10,10 +10,10 @@ use crate::settings::LogFormat;
 use crate::{Settings, SettingsError, otlp, trace};
 
 /// Sends `tracing` to standard error, from `info` up unless `RUST_LOG` says otherwise, and spans to the OTLP collector
-/// if there is one. `service` is what it is called there. Call once per process, inside a tokio runtime.
+/// if the settings name one, as those of `millrace-<service>`. Call once per process, inside a tokio runtime.
 ///
 /// # Errors
-/// When spans can't be exported with these settings.
+/// When the exporter refuses the settings.
 pub fn init_telemetry(service: &str, settings: &Settings) -> Result<(), SettingsError> {
     init_log(settings.log_format);
     if let Some(endpoint) = &settings.otlp_endpoint {

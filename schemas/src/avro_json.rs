@@ -1,8 +1,8 @@
-//! JSON to Avro and back, led by a schema.
+//! Converts JSON to Avro and back, by a schema.
 //!
-//! The JSON is what a person would write: a record is an object of its fields, a union's value stands bare (the
-//! Avro specification's wrapped form, `{"long": 5}`, is taken too), a timestamp is its number or an RFC 3339 text,
-//! bytes and fixed are text of code points 0 to 255. Unknown fields are refused, missing ones take their default.
+//! The JSON is what a person would write: a record is an object of its fields; a union's value stands bare (the Avro
+//! specification's wrapped form, `{"long": 5}`, works too); a timestamp is its number or an RFC 3339 text; bytes and
+//! fixed are text of code points 0 to 255. A missing field takes its default; an unknown field is an error.
 
 use apache_avro::Schema;
 use apache_avro::schema::{RecordSchema, UnionSchema};
@@ -42,17 +42,17 @@ impl Mismatch {
         Self::new(format!("expected {what}, found {found}"))
     }
 
-    fn inside(mut self, step: &str) -> Self {
+    pub(crate) fn inside(mut self, step: &str) -> Self {
         let joint = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{joint}{}", self.path);
         self
     }
 }
 
-/// The Avro value that `json` is under `schema`.
+/// Converts `json` to an Avro value of `schema`.
 ///
 /// # Errors
-/// When it does not fit; the first place that does not is named.
+/// When the JSON does not fit; the error names the first place that does not.
 pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
     let value = match schema {
         Schema::Null if json.is_null() => Value::Null,
@@ -70,7 +70,8 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
         Schema::Enum(symbols) => {
             let symbol = text(json)?;
             let index = symbols.symbols.iter().position(|s| s == symbol);
-            let index = index.ok_or_else(|| Mismatch::new(format!("{symbol:?} is none of {:?}", symbols.symbols)))?;
+            let index =
+                index.ok_or_else(|| Mismatch::new(format!("{symbol:?} is not one of {:?}", symbols.symbols)))?;
             Value::Enum(index as u32, symbol.to_owned())
         }
         Schema::Fixed(fixed) => {
@@ -123,7 +124,7 @@ fn union_value(union: &UnionSchema, json: &Json) -> Result<Value, Mismatch> {
     for (index, variant) in union.variants().iter().enumerate() {
         match avro_from_json(variant, json) {
             Ok(value) => return Ok(Value::Union(index as u32, Box::new(value))),
-            // "expected null" tells a person less than what the other branch expected
+            // "expected null" helps a person less than the complaint of another branch
             Err(mismatch) if !matches!(variant, Schema::Null) => {
                 first_mismatch.get_or_insert(mismatch);
             }
@@ -176,29 +177,12 @@ fn text(json: &Json) -> Result<&str, Mismatch> {
     Ok(text)
 }
 
-/// Postgres can't store U+0000 in text or JSONB, so no text that comes in may hold it.
-fn check_text(text: &str) -> Result<(), Mismatch> {
+/// Postgres can't store U+0000 in text or JSONB, so no incoming text may hold it.
+pub(crate) fn check_text(text: &str) -> Result<(), Mismatch> {
     if text.contains('\0') {
         return Err(Mismatch::new("the text has a U+0000 character, which the log can't store"));
     }
     Ok(())
-}
-
-/// Checks that every text in a value from outside can be stored.
-pub(crate) fn storable(value: &Value) -> Result<(), Mismatch> {
-    match value {
-        Value::String(text) => check_text(text),
-        Value::Union(_, inner) => storable(inner),
-        Value::Array(items) => items.iter().try_for_each(storable),
-        Value::Map(entries) => entries.iter().try_for_each(|(key, value)| {
-            check_text(key)?;
-            storable(value)
-        }),
-        Value::Record(fields) => {
-            fields.iter().try_for_each(|(name, value)| storable(value).map_err(|mismatch| mismatch.inside(name)))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn bytes(json: &Json) -> Result<Vec<u8>, Mismatch> {
@@ -207,7 +191,7 @@ fn bytes(json: &Json) -> Result<Vec<u8>, Mismatch> {
     bytes.collect::<Result<_, _>>().map_err(|_| Mismatch::new("bytes: a code point is above 255"))
 }
 
-/// The JSON of a value, in the form that [`avro_from_json`] reads.
+/// Converts a value to JSON in the form that [`avro_from_json`] reads.
 ///
 /// # Errors
 /// When a text holds U+0000, or the value is of a type without JSON form here.
@@ -252,19 +236,39 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Contract, Topic};
 
-    fn schema(name: &str) -> &'static Schema {
-        &Contract::ledger().record(Topic::Commands, name).unwrap().avro
+    fn schema(name: &str) -> Schema {
+        let text = match name {
+            "OpenAccount" => {
+                r#"{"type": "record", "name": "OpenAccount", "fields": [
+                {"name": "account_id", "type": "string"},
+                {"name": "currency", "type": "string"},
+                {"name": "overdraft_limit_minor", "type": ["null", "long"], "default": null}]}"#
+            }
+            "PostEntrySet" => {
+                r#"{"type": "record", "name": "PostEntrySet", "fields": [
+                {"name": "entry_set_id", "type": "string"},
+                {"name": "reporting_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+                {"name": "description", "type": "string"},
+                {"name": "entries", "type": {"type": "array", "items": {"type": "record", "name": "Entry", "fields": [
+                    {"name": "account_id", "type": "string"}, {"name": "amount_minor", "type": "long"}]}}}]}"#
+            }
+            "CloseAccount" => {
+                r#"{"type": "record", "name": "CloseAccount", "fields": [
+                {"name": "account_id", "type": "string"}]}"#
+            }
+            other => panic!("{other} is no record of this test"),
+        };
+        Schema::parse_str(text).unwrap()
     }
 
     fn mismatch(name: &str, json: Json) -> String {
-        avro_from_json(schema(name), &json).unwrap_err().to_string()
+        avro_from_json(&schema(name), &json).unwrap_err().to_string()
     }
 
     #[test]
     fn a_person_can_write_what_the_schema_says() {
-        let open = schema("OpenAccount");
+        let open = &schema("OpenAccount");
         let bare = avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": 5}));
         let wrapped =
             avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": {"long": 5}}));
@@ -273,7 +277,7 @@ mod tests {
         assert_eq!(json_from_avro(&left_out).unwrap()["overdraft_limit_minor"], Json::Null);
         let instant = |at: Json| {
             let set = json!({"entry_set_id": "s", "reporting_at": at, "description": "", "entries": []});
-            json_from_avro(&avro_from_json(schema("PostEntrySet"), &set).unwrap()).unwrap()["reporting_at"].clone()
+            json_from_avro(&avro_from_json(&schema("PostEntrySet"), &set).unwrap()).unwrap()["reporting_at"].clone()
         };
         assert_eq!(instant(json!("1993-01-01T00:00:00Z")), instant(json!(725_846_400_000_000_i64)));
     }
@@ -314,8 +318,8 @@ mod tests {
             account_id in "[^\0]{0,20}", currency in "[^\0]{0,5}", limit in proptest::option::of(any::<i64>()),
         ) {
             let json = json!({"account_id": account_id, "currency": currency, "overdraft_limit_minor": limit});
-            let avro = avro_from_json(schema("OpenAccount"), &json).unwrap();
-            prop_assert!(avro.validate(schema("OpenAccount")));
+            let avro = avro_from_json(&schema("OpenAccount"), &json).unwrap();
+            prop_assert!(avro.validate(&schema("OpenAccount")));
             prop_assert_eq!(json_from_avro(&avro).unwrap(), json);
         }
     }

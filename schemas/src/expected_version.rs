@@ -3,22 +3,22 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The version that a stream must have for an append to take effect.
+/// The version that a command's first stream must have; else the command's outcome is `conflict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExpectedVersion {
-    /// Whatever it is.
+    /// Every version will do, also a stream that does not exist.
     #[default]
     Any,
     /// The stream must not exist (version 0).
     NoStream,
     /// The stream must exist, at whatever version.
     StreamExists,
-    /// Just this version, 1 or more.
+    /// The stream must be at exactly this version, 1 or more.
     Exact(i64),
 }
 
 impl ExpectedVersion {
-    /// Whether a stream at `actual` (0: it does not exist) satisfies it.
+    /// Whether a stream at version `actual` (0: it does not exist) meets the expectation.
     pub fn matches(self, actual: i64) -> bool {
         match self {
             Self::Any => true,
@@ -28,13 +28,13 @@ impl ExpectedVersion {
         }
     }
 
-    /// The version as a stream read at `version` has it: `NoStream` for 0.
+    /// Expects the version that a reader has seen: `NoStream` for 0.
     pub fn at(version: i64) -> Self {
         if version == 0 { Self::NoStream } else { Self::Exact(version) }
     }
 }
 
-/// Why a text is no expected version.
+/// The text is not an expected version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an expected version: use a number, or any, no-stream, stream-exists")]
 pub struct ParseExpectedVersionError(String);

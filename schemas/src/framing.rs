@@ -1,39 +1,41 @@
 //! Confluent's wire format: a zero byte, the schema id as 4 bytes big-endian, the Avro datum.
 
-/// Length of what precedes the datum.
-const PREFIX: usize = 5;
+use schema_registry_converter::schema_registry_common::{BytesResult, get_bytes_result};
 
-/// Why a value has no frame.
+/// Bytes before the datum.
+pub const FRAME: usize = 5;
+
+/// Why bytes are not a framed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Shorter than the prefix.
+    /// The value is shorter than the frame.
     #[error("the value is {0} bytes long, shorter than the 5 bytes of Confluent framing")]
     TooShort(usize),
-    /// Another first byte than zero.
+    /// The first byte is not zero.
     #[error("the value begins with byte {0:#04x}, not with the magic byte 0x00 of Confluent framing")]
     NoMagicByte(u8),
 }
 
-/// Starts a value: the frame's prefix, ready for the datum.
-pub fn frame(schema_id: u32) -> Vec<u8> {
-    let mut value = Vec::with_capacity(256);
+/// Puts the frame with the registry's schema id before a datum.
+pub fn frame(schema_id: u32, datum: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(FRAME + datum.len().max(256));
     value.push(0);
     value.extend_from_slice(&schema_id.to_be_bytes());
+    value.extend_from_slice(datum);
     value
 }
 
-/// Splits a value into schema id and datum.
+/// Splits a value into the registry's schema id and the datum.
 ///
 /// # Errors
 /// When there is no frame.
 pub fn unframe(value: &[u8]) -> Result<(u32, &[u8]), FrameError> {
-    match value {
-        [0, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
-        [first, ..] if *first != 0 => Err(FrameError::NoMagicByte(*first)),
-        _ => {
-            debug_assert!(value.len() < PREFIX);
-            Err(FrameError::TooShort(value.len()))
-        }
+    match get_bytes_result(Some(value)) {
+        BytesResult::Valid(id, datum) => Ok((id, datum)),
+        _ => match value.first() {
+            Some(first) if *first != 0 => Err(FrameError::NoMagicByte(*first)),
+            _ => Err(FrameError::TooShort(value.len())),
+        },
     }
 }
 
@@ -43,8 +45,7 @@ mod tests {
 
     #[test]
     fn a_frame_reads_back_what_it_writes() {
-        let mut value = frame(0x0102_0304);
-        value.extend_from_slice(b"datum");
+        let value = frame(0x0102_0304, b"datum");
         assert_eq!(unframe(&value), Ok((0x0102_0304, b"datum".as_slice())));
     }
 

@@ -1,7 +1,7 @@
 //! Names of the Kafka headers on Millrace's topics.
 //!
 //! `ce_*`: CloudEvents 1.0, Kafka protocol binding, binary mode. `traceparent`: W3C Trace Context.
-//! `kafka_dlt-*`: Spring for Apache Kafka's dead-letter headers, which user interfaces know how to redrive.
+//! `kafka_dlt-*`: Spring for Apache Kafka's dead-letter headers, by which Kafka user interfaces send a record again.
 
 /// CloudEvents version, always `1.0`.
 pub const CE_SPECVERSION: &str = "ce_specversion";
@@ -9,9 +9,9 @@ pub const CE_SPECVERSION: &str = "ce_specversion";
 pub const CE_ID: &str = "ce_id";
 /// The record's name, such as `PostEntrySet`.
 pub const CE_TYPE: &str = "ce_type";
-/// Who produced it.
+/// The program that produced the record.
 pub const CE_SOURCE: &str = "ce_source";
-/// The stream id.
+/// On an event: its stream's id. On an outcome: the command id.
 pub const CE_SUBJECT: &str = "ce_subject";
 /// RFC 3339; on an event, when it was recorded.
 pub const CE_TIME: &str = "ce_time";
@@ -23,10 +23,14 @@ pub const JSON: &str = "application/json";
 pub const AVRO: &str = "application/avro";
 /// W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
-/// What belongs together; on a command without it, the command id.
+/// Commands and events with the same id belong together. A command without the header has its own id.
 pub const CORRELATION_ID: &str = "correlation-id";
-/// On an event: the id of the command that caused it.
+/// On a command: the id of whatever caused it. On an event: the command's header, or else the command's id.
 pub const CAUSATION_ID: &str = "causation-id";
+/// The person or account on whose behalf the command was sent.
+pub const USER_ID: &str = "user-id";
+/// The network address that the command came from.
+pub const CLIENT_ADDRESS: &str = "client-address";
 /// On a command: the version that its first stream must have.
 pub const EXPECTED_VERSION: &str = "expected-version";
 /// On an event: its version in its stream.
@@ -52,6 +56,6 @@ pub const DLT_ORIGINAL_CONSUMER_GROUP: &str = "kafka_dlt-original-consumer-group
 pub const DLT_EXCEPTION_FQCN: &str = "kafka_dlt-exception-fqcn";
 /// The reason, a sentence.
 pub const DLT_EXCEPTION_MESSAGE: &str = "kafka_dlt-exception-message";
-/// On a dead letter that would not fit its topic: how many bytes of key, value and headers were left out. The original is
-/// where the other headers say, as long as its topic keeps it.
+/// On a dead letter that would not fit its topic: how many bytes of key, value and headers the writer left out. The
+/// other headers say where the original record is, as long as its topic keeps it.
 pub const OMITTED_BYTES: &str = "millrace-omitted-bytes";

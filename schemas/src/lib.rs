@@ -1,32 +1,35 @@
-//! The contract: what goes over the wire and into the log, and the words for it.
+//! The contract between everything that reads or writes a log: its names, its records, and their bytes.
 //!
-//! Streams, versions, positions and tokens; the Avro schemas of commands, events and outcomes with their Rust types;
-//! the codec between Avro, JSON and the registry's framing; the registry client. No I/O but the registry's.
+//! This crate has the types for streams, versions and tokens; log definitions with the schemas of their records; the
+//! codec, which reads and writes those records as Avro (in the registry's framing) and as JSON; and the client of the
+//! schema registry. It talks to the registry and to nothing else.
 
 mod avro_json;
 mod codec;
-mod contract;
+mod datum;
+mod definition;
 mod event;
 mod expected_version;
 pub mod framing;
 pub mod headers;
-pub mod ledger;
 mod log_name;
 mod outcome;
 mod partition;
+mod record_schema;
 mod registry;
 mod stream_id;
 mod strict_json;
 mod token;
 
-pub use avro_json::{Mismatch, avro_from_json, json_from_avro};
+pub use avro_json::Mismatch;
 pub use codec::{Codec, DecodeError, EncodeError, Received};
-pub use contract::{Contract, RecordSchema, Topic, TranscodeError};
-pub use event::{Metadata, NewEvent, RecordedEvent};
+pub use definition::{LogDefinition, RecordDefinition, SchemaError, Topic};
+pub use event::{Metadata, RecordedEvent};
 pub use expected_version::{ExpectedVersion, ParseExpectedVersionError};
 pub use log_name::{LogName, ParseLogNameError};
 pub use outcome::{Outcome, OutcomeKind, StreamVersion};
 pub use partition::partition_of;
+pub use record_schema::RecordSchema;
 pub use registry::{Registry, RegistryError, SchemaStatus};
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use token::{ParseTokenError, Token};

@@ -5,25 +5,25 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A log's name: lower-case letters and digits, beginning with a letter, at most 40, such as `ledger`.
+/// A log's name: lower-case letters and digits, beginning with a letter, at most 40, such as `orders`.
 ///
-/// It is the log's Postgres schema as it stands, and the first part of its topics' names.
+/// The log's Postgres schema has this very name, and the names of its topics and consumer groups begin with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogName(String);
 
-/// Why a text is no log name.
+/// The text is not a log name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a log name: use 1 to 40 lower-case letters and digits, a letter first, and not \"public\"")]
 pub struct ParseLogNameError(String);
 
 impl LogName {
-    /// The name.
+    /// The bare name, which needs no quoting in SQL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The topic that commands come in by.
+    /// The topic that senders write commands to.
     pub fn commands_topic(&self) -> String {
         format!("{}.commands", self.0)
     }
@@ -33,14 +33,29 @@ impl LogName {
         format!("{}.events", self.0)
     }
 
-    /// The topic that carries what became of each command.
+    /// The topic that carries the outcome of each command.
     pub fn outcomes_topic(&self) -> String {
         format!("{}.outcomes", self.0)
     }
 
-    /// The topic for input that could not be read.
+    /// The topic for records of the command topic that no writer could read.
     pub fn dead_letters_topic(&self) -> String {
         format!("{}.dead-letters", self.0)
+    }
+
+    /// The consumer group of the writers.
+    pub fn writer_group(&self) -> String {
+        format!("{}.writer", self.0)
+    }
+
+    /// The consumer group of the relays.
+    pub fn relay_group(&self) -> String {
+        format!("{}.relay", self.0)
+    }
+
+    /// The consumer group of one generation of a projector; each generation has its own read model.
+    pub fn projector_group(&self, projector: &str, generation: u32) -> String {
+        format!("{}.{projector}.g{generation}", self.0)
     }
 }
 

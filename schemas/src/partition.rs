@@ -5,7 +5,8 @@ use crate::StreamId;
 /// The partition of a stream in a log of `partitions` partitions: murmur2 of its id, as Kafka's own default
 /// partitioner computes it for a record's key (librdkafka: `murmur2_random`).
 ///
-/// Source: `org.apache.kafka.common.utils.Utils.murmur2` and `toPositive`.
+/// Kafka clients in any language thus put a stream's records into the partition that Postgres has for it. Source:
+/// `org.apache.kafka.common.utils.Utils.murmur2` and `toPositive`.
 pub fn partition_of(stream: &StreamId, partitions: u32) -> i32 {
     let positive = murmur2(stream.as_str().as_bytes()) & 0x7fff_ffff;
     (positive % partitions.max(1)) as i32

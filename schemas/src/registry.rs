@@ -1,26 +1,28 @@
 //! The schema registry, through its Confluent API.
 //!
-//! Reading and registering go through `schema_registry_converter`; what it lacks (setting a subject's compatibility)
-//! is one request of ours.
+//! `schema_registry_converter` fetches and registers schemas. It can't set a subject's compatibility, so this module
+//! sends that request itself.
 
-use apache_avro::Schema;
-use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id_and_type, perform_sr_call, post_schema,
-};
+use std::sync::Arc;
+
+use schema_registry_converter::async_impl::avro::AvroDecoder;
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, perform_sr_call, post_schema};
+use schema_registry_converter::avro_common::AvroSchema;
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SrCall, SuppliedSchema};
 use serde_json::json;
 use std::error::Error as _;
 use std::time::Duration;
 
-use crate::{Contract, LogName};
+use crate::definition::check_record;
+use crate::{LogDefinition, LogName};
 
-/// Compatibility that every subject of Millrace gets: each version can be read with every other.
+/// The compatibility of every subject of Millrace: a reader with any version can read data of any other.
 const COMPATIBILITY: &str = "FULL_TRANSITIVE";
-/// A request that takes longer counts as failed.
+/// A request fails after this time, and the caller tries again.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Error codes of the Confluent API.
+/// Error codes of the Confluent API: an HTTP status, or one with two more digits.
 const SUBJECT_NOT_FOUND: u32 = 40401;
 const SCHEMA_NOT_FOUND: u32 = 40403;
 const NOT_FOUND: u32 = 404;
@@ -31,63 +33,65 @@ const INCOMPATIBLE: u32 = 409;
 pub struct Registry {
     base: String,
     settings: SrSettings,
+    /// Keeps every schema that it has fetched by its id.
+    decoder: Arc<AvroDecoder>,
     client: reqwest::Client,
 }
 
 /// What went wrong with the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// Its address is none. It is not shown: it may hold a password.
-    #[error("the schema registry's address (registry_url, MILLRACE_REGISTRY_URL) is not one like http://host:8081")]
+    /// The setting is not an HTTP address. The message leaves it out, because it may hold a password.
+    #[error("the schema registry's address (registry_url, MILLRACE_REGISTRY_URL) must be like http://host:8081")]
     NoAddress,
-    /// It did not answer, or not as a registry does: try again.
-    #[error("the schema registry at {url} did not answer as it should: {reason}")]
+    /// The registry did not answer, or not in the way that registries do: try again.
+    #[error("the schema registry at {url} gave no usable answer: {reason}")]
     Unavailable {
-        /// Its address.
+        /// The registry's address, without the password.
         url: String,
-        /// Why.
+        /// What broke, or the registry's own answer.
         reason: String,
     },
-    /// It has no schema of that id.
+    /// The registry has no schema with that id.
     #[error("the schema registry has no schema {0}")]
     UnknownId(u32),
-    /// The schema of that id is not Avro that this library reads.
+    /// The schema with that id is not Avro, or not a record that this library can read.
     #[error("schema {id} is not Avro: {reason}")]
     NotAvro {
-        /// The id.
+        /// The schema's id in the registry.
         id: u32,
-        /// Why.
+        /// The parser's complaint.
         reason: String,
     },
-    /// The contract's schema is not registered under the subject.
-    #[error("subject {subject} has not the schema of this version: run `millrace schemas register`")]
+    /// Nobody has registered the definition's schema under the subject.
+    #[error("the registry does not have this version of the schema under {subject}: run `millrace schemas register`")]
     NotRegistered {
-        /// The subject.
+        /// `<topic>-<full record name>`.
         subject: String,
     },
-    /// The contract's schema is incompatible with those registered before.
+    /// The definition's schema is incompatible with the versions that were registered before it.
     #[error("the registry refuses the schema for subject {subject}: {reason}")]
     Incompatible {
-        /// The subject.
+        /// `<topic>-<full record name>`.
         subject: String,
-        /// The registry's words.
+        /// The registry's own words.
         reason: String,
     },
 }
 
 impl RegistryError {
-    /// Whether the same call may succeed later without anybody's doing.
+    /// Whether the same call may succeed later although nobody changes anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 }
 
-/// How a schema of the contract stands in the registry.
+/// Whether the registry has a schema of the definition.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SchemaStatus {
-    /// Its subject.
+    /// `<topic>-<full record name>`.
     pub subject: String,
-    /// Its id there; `None` when it is not registered.
+    /// The schema's id; `None` while it is not registered.
     pub id: Option<u32>,
 }
 
@@ -95,7 +99,7 @@ impl Registry {
     /// A client of the registry whose Confluent API begins at `url`, such as `http://localhost:8081`.
     ///
     /// # Errors
-    /// When that is no address, or the TLS set-up of this machine can't be read.
+    /// When `url` is not an HTTP address, or this machine's TLS certificates can't be read.
     pub fn new(url: &str) -> Result<Self, RegistryError> {
         let parsed = reqwest::Url::parse(url).map_err(|_| RegistryError::NoAddress)?;
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
@@ -107,7 +111,8 @@ impl Registry {
         let settings = settings.map_err(|error| unusable(reason_of(&error)))?;
         let client = reqwest::Client::builder().timeout(TIMEOUT).build();
         let client = client.map_err(|error| unusable(innermost(&error)))?;
-        Ok(Self { base, settings, client })
+        let decoder = Arc::new(AvroDecoder::new(settings.clone()));
+        Ok(Self { base, settings, decoder, client })
     }
 
     /// The id that `schema` has under `subject`.
@@ -127,46 +132,44 @@ impl Registry {
         }
     }
 
-    /// The schema of that id.
+    /// The schema with that id. The client asks the registry once and keeps the answer.
     ///
     /// # Errors
-    /// When there is none, it is not Avro, or the registry does not answer.
-    pub async fn schema(&self, id: u32) -> Result<Schema, RegistryError> {
+    /// When the registry has no such schema or does not answer, or the schema is not an Avro record.
+    pub(crate) async fn schema(&self, id: u32) -> Result<Arc<AvroSchema>, RegistryError> {
         if i32::try_from(id).is_err() {
             return Err(RegistryError::UnknownId(id)); // registries count in signed numbers
         }
-        let registered = match get_schema_by_id_and_type(id, &self.settings, SchemaType::Avro).await {
-            Ok(registered) => registered,
+        let schema = match self.decoder.get_schema(id).await {
+            Ok(schema) => schema,
             Err(error) => {
+                // The library would keep the error for ever, but somebody may register the id in a moment.
+                self.decoder.remove_errors_from_cache();
                 return Err(match error_code(&error) {
                     Some(SCHEMA_NOT_FOUND | NOT_FOUND) => RegistryError::UnknownId(id),
                     None if error.source().is_none() && !error.retriable => {
                         RegistryError::NotAvro { id, reason: error.error }
                     }
+                    None if error.source().is_some_and(|cause| cause.is::<apache_avro::Error>()) => {
+                        RegistryError::NotAvro { id, reason: innermost(&error) }
+                    }
                     _ => self.unavailable(reason_of(&error)),
                 });
             }
         };
-        if !registered.references.is_empty() {
-            return Err(RegistryError::NotAvro { id, reason: "it refers to other schemas".into() });
-        }
-        let schema = Schema::parse_str(&registered.schema);
-        let schema = schema.map_err(|e| RegistryError::NotAvro { id, reason: e.to_string() })?;
-        if refers(&schema) {
-            return Err(RegistryError::NotAvro { id, reason: "it uses a named type twice, or inside itself".into() });
-        }
+        check_record(&schema.parsed).map_err(|e| RegistryError::NotAvro { id, reason: e.to_string() })?;
         Ok(schema)
     }
 
-    /// How every schema of the contract stands.
+    /// Looks up every schema of the definition; registers nothing.
     ///
     /// # Errors
     /// When the registry does not answer.
-    pub async fn check(&self, log: &LogName, contract: &Contract) -> Result<Vec<SchemaStatus>, RegistryError> {
+    pub async fn check(&self, log: &LogName, definition: &LogDefinition) -> Result<Vec<SchemaStatus>, RegistryError> {
         let mut statuses = Vec::new();
-        for record in contract.records() {
+        for record in definition.records() {
             let subject = record.subject(log);
-            let id = match self.id_of(&subject, record.text).await {
+            let id = match self.id_of(&subject, &record.text).await {
                 Ok(id) => Some(id),
                 Err(RegistryError::NotRegistered { .. }) => None,
                 Err(error) => return Err(error),
@@ -176,18 +179,22 @@ impl Registry {
         Ok(statuses)
     }
 
-    /// Registers every schema of the contract under the log's subjects, each with `FULL_TRANSITIVE` compatibility.
-    /// What is registered already stays as it is.
+    /// Registers every schema of the definition under the log's subjects, each with `FULL_TRANSITIVE` compatibility.
+    /// A schema that is registered already stays as it is.
     ///
     /// # Errors
     /// When a schema is incompatible with those registered before it, or the registry does not answer.
-    pub async fn register(&self, log: &LogName, contract: &Contract) -> Result<Vec<SchemaStatus>, RegistryError> {
+    pub async fn register(
+        &self,
+        log: &LogName,
+        definition: &LogDefinition,
+    ) -> Result<Vec<SchemaStatus>, RegistryError> {
         let mut statuses = Vec::new();
-        for record in contract.records() {
+        for record in definition.records() {
             let subject = record.subject(log);
-            // Some registries refuse the setting for a subject that has no schema yet: then it is set afterwards.
+            // Some registries refuse the setting for a subject without a schema; then we set it after registering.
             let was_set = self.set_compatibility(&subject).await?;
-            let supplied = SuppliedSchema::new(None, SchemaType::Avro, record.text.to_owned());
+            let supplied = SuppliedSchema::new(None, SchemaType::Avro, record.text.clone());
             let posted = post_schema(&self.settings, subject.clone(), supplied).await;
             let id = posted.map_err(|error| self.refused(&subject, error))?.id;
             if !was_set && !self.set_compatibility(&subject).await? {
@@ -226,7 +233,7 @@ impl Registry {
     }
 }
 
-/// Why a call failed, without what the library says about its cache: the registry's own answer, or what broke.
+/// Why a call failed: the registry's own answer, or what broke. Leaves out the library's remarks about its cache.
 fn reason_of(error: &SRCError) -> String {
     match (error_code(error), error.source(), &error.cause) {
         (Some(_), _, Some(answer)) => format!("{}: {answer}", error.error),
@@ -236,7 +243,7 @@ fn reason_of(error: &SRCError) -> String {
     }
 }
 
-/// The last cause. Those around it name addresses, perhaps with a password.
+/// The innermost cause. The errors around it name addresses, perhaps with a password.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -250,20 +257,7 @@ fn error_code(error: &SRCError) -> Option<u32> {
     error.source().and_then(|source| source.downcast_ref::<RawError>()).map(|raw| raw.error_code)
 }
 
-/// Whether a schema uses a type by its name. Inside itself, that makes data of any depth, and apache-avro 0.22 reads those
-/// until the stack is full. No record of the contract needs it.
-fn refers(schema: &Schema) -> bool {
-    match schema {
-        Schema::Ref { .. } => true,
-        Schema::Record(record) => record.fields.iter().any(|field| refers(&field.schema)),
-        Schema::Array(array) => refers(&array.items),
-        Schema::Map(map) => refers(&map.types),
-        Schema::Union(union) => union.variants().iter().any(refers),
-        _ => false,
-    }
-}
-
-/// An address as it may be printed.
+/// The address without user and password, so that it may be printed.
 fn without_credentials(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
@@ -288,16 +282,5 @@ mod tests {
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "Connection refused");
         assert_eq!(reason_of(&SRCError::retryable_with_cause(refused, "http call failed")), "Connection refused");
         assert_eq!(reason_of(&SRCError::non_retryable_without_cause("no id")), "no id");
-    }
-
-    #[test]
-    fn a_schema_that_is_inside_itself_is_found() {
-        let parse = |text| Schema::parse_str(text).unwrap();
-        let inside = r#"{"type":"record","name":"CloseAccount","fields":[
-            {"name":"account_id","type":"string"},{"name":"next","type":["null","CloseAccount"],"default":null}]}"#;
-        assert!(refers(&parse(inside)));
-        let flat = r#"{"type":"record","name":"CloseAccount","fields":[
-            {"name":"account_id","type":["null",{"type":"array","items":{"type":"map","values":"string"}}]}]}"#;
-        assert!(!refers(&parse(flat)));
     }
 }

@@ -1,4 +1,4 @@
-//! The name of a stream.
+//! The id of a stream, and its rules.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 512;
 #[serde(try_from = "String", into = "String")]
 pub struct StreamId(Arc<str>);
 
-/// Why a text is no stream id.
+/// The text is not a stream id; the message says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a stream id: {reason}")]
 pub struct ParseStreamIdError {
@@ -39,13 +39,13 @@ impl StreamId {
         self.0.split_once('-').map_or("", |(stream_type, _)| stream_type)
     }
 
-    /// The whole id.
+    /// The whole id, type and key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The rule, and its breach in words.
+/// The rule that the text breaks, in words; `None` when it is a stream id.
 fn breach(text: &str) -> Option<&'static str> {
     let Some((stream_type, key)) = text.split_once('-') else {
         return Some("it has no hyphen between type and key");

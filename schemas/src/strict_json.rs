@@ -1,4 +1,5 @@
-//! JSON in which no object names a field twice. Elsewhere the last one silently wins; for money that is not good enough.
+//! JSON in which no object names a field twice. serde_json silently takes the last one, which is not good enough for
+//! money.
 
 use std::fmt;
 

@@ -1,26 +1,26 @@
-//! Tokens for reading one's own writes.
+//! Tokens, by which a sender waits until a read model shows its own writes.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::LogName;
 
-/// Where a write stands in its log: `<log>/<partition>@<position>`.
+/// The place of a write in its log: `<log>/<partition>@<position>`.
 ///
 /// A command that touched several partitions has one token per partition; their texts are joined by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The log.
+    /// The log that has the write; positions of two logs can't be compared.
     pub log: LogName,
-    /// The partition.
+    /// From 0.
     pub partition: i32,
-    /// The position of the write's last event in that partition.
+    /// The position of the write's last event in that partition, from 1.
     pub position: i64,
 }
 
-/// Why a text is no token.
+/// The text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a token: it should look like ledger/3@17")]
+#[error("{0:?} is not a token: it should look like orders/3@17")]
 pub struct ParseTokenError(String);
 
 impl fmt::Display for Token {
@@ -52,10 +52,10 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_what_it_writes() {
-        let token: Token = "ledger/3@17".parse().unwrap();
+        let token: Token = "orders/3@17".parse().unwrap();
         assert_eq!((token.partition, token.position), (3, 17));
-        assert_eq!(token.to_string(), "ledger/3@17");
-        for bad in ["", "ledger", "ledger/3", "ledger/-1@1", "ledger/1@0", "led ger/1@1"] {
+        assert_eq!(token.to_string(), "orders/3@17");
+        for bad in ["", "orders", "orders/3", "orders/-1@1", "orders/1@0", "led ger/1@1"] {
             assert!(bad.parse::<Token>().is_err(), "{bad:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Postgres tells when an append has committed, so that who waits at the log's end need not ask again and again.
+//! Notifications from Postgres that an append has committed, so that a reader at the log's end need not poll.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls};
 
 use crate::StoreError;
 
-/// What is not told within this time is not told at all.
+/// If the trial notification has not arrived after this time, the connection can't carry notifications.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A connection on which appends to one log are told, once they are visible to others. A hint: while the connection is
-/// away, nothing is told.
+/// A connection that receives a notification after each append to one log, once others can see its events. A hint only:
+/// notifications that are sent while the connection is broken are lost, so a reader must also poll now and then.
 pub struct Announcements {
-    // dropped, the connection would end
+    // kept, because the connection would end with it
     client: Client,
     messages: Pin<Box<dyn Stream<Item = Result<AsyncMessage, Error>> + Send>>,
 }
 
 impl Announcements {
-    /// Connects and listens: what commits from now on is told. That it is, is tried: a pooler between may take `LISTEN`
-    /// and pass nothing on.
+    /// Connects and listens; every append that commits from now on sends a notification. Sends one itself to try the
+    /// connection, because a pooler in between may accept `LISTEN` and pass nothing on.
     ///
     /// # Errors
-    /// When Postgres does not answer, refuses, or tells nothing.
+    /// When Postgres does not answer or refuses, or the trial notification does not arrive.
     pub async fn listen(config: &Config, log: &LogName) -> Result<Self, StoreError> {
         let (client, mut connection) = config.connect(NoTls).await?;
         let messages = Box::pin(stream::poll_fn(move |context| connection.poll_message(context)));
         let mut announcements = Self { client, messages };
-        // the channel that append() names
+        // append() notifies the channel of this name
         let listen = format!("LISTEN \"millrace.{log}\"; NOTIFY \"millrace.{log}\"");
         let heard = tokio::time::timeout(PATIENCE, announcements.hear_from(&listen)).await;
         if heard.unwrap_or(Ok(false))? { Ok(announcements) } else { Err(StoreError::NothingTold) }
     }
 
-    /// Whether anything is told in answer to a statement.
+    /// Runs a statement; true as soon as a notification arrives, false when the connection ends.
     async fn hear_from(&mut self, statement: &str) -> Result<bool, StoreError> {
         let Self { client, messages } = self;
         let mut executing = pin!(client.batch_execute(statement).fuse());

@@ -1,4 +1,4 @@
-//! How far the relay has published: a hint that it keeps for itself.
+//! The relay's checkpoints: how far it has published each partition. A hint; the topic's end is the truth.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use deadpool_postgres::GenericClient;
 use crate::{Log, StoreError};
 
 impl Log {
-    /// The relay's checkpoints of these partitions, as far as there are any.
+    /// The last published position of each of these partitions; absent where the relay never wrote one.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -16,12 +16,12 @@ impl Log {
         client: &impl GenericClient,
         partitions: &[i32],
     ) -> Result<HashMap<i32, i64>, StoreError> {
-        let statement = client.prepare_cached(include_str!("sql/read_checkpoints.sql")).await?;
+        let statement = client.prepare_cached(&self.sql(include_str!("sql/read_checkpoints.sql"))).await?;
         let rows = client.query(&statement, &[&partitions]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
-    /// Moves the relay's checkpoints forward; one that is further on already stays.
+    /// Moves the relay's checkpoints forward. Leaves a checkpoint that is further on already.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -31,7 +31,7 @@ impl Log {
         checkpoints: &[(i32, i64)],
     ) -> Result<(), StoreError> {
         let (partitions, positions): (Vec<i32>, Vec<i64>) = checkpoints.iter().copied().unzip();
-        let statement = client.prepare_cached(include_str!("sql/write_checkpoints.sql")).await?;
+        let statement = client.prepare_cached(&self.sql(include_str!("sql/write_checkpoints.sql"))).await?;
         client.execute(&statement, &[&partitions, &positions]).await?;
         Ok(())
     }

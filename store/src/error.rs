@@ -1,71 +1,93 @@
-//! What can go wrong, by what to do about it.
+//! The store's errors, one variant for each remedy.
 
-use tokio_postgres::error::SqlState;
+use crate::sql_state::{self, Remedy};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Postgres said no, or did not answer.
+    /// Postgres refused a statement, or did not answer.
     #[error("Postgres: {}", in_words(.0))]
     Postgres(#[from] tokio_postgres::Error),
-    /// No connection could be had.
+    /// The pool got no connection.
     #[error("no connection to Postgres: {0}")]
     Pool(#[from] deadpool_postgres::PoolError),
     /// A migration failed.
     #[error("the log's tables could not be migrated: {0}")]
     Migration(#[from] refinery::Error),
-    /// The log was created with another number of partitions.
-    #[error("log {log} has {actual} partitions, for ever; it was asked for with {asked}: set partitions to {actual}")]
+    /// The log exists with another number of partitions, which can never change.
+    #[error("log {log} has {actual} partitions for ever, and the settings say {asked}: set partitions to {actual}")]
     Partitions {
-        /// The log.
+        /// The log's name.
         log: String,
-        /// What it has.
+        /// The number that the log was created with.
         actual: u32,
-        /// What was asked for.
+        /// The number in the settings.
         asked: u32,
     },
-    /// The log's tables are not there.
+    /// The database has no tables of the log.
     #[error("log {0} does not exist in this database: run `millrace migrate`")]
     NoLog(String),
-    /// `LISTEN` succeeded and nothing comes of `NOTIFY`.
-    #[error("Postgres takes LISTEN and tells nothing: a connection pooler between may not pass it on")]
+    /// The log's table of schemas lacks the version that the writer wants to encode with.
+    #[error("log {log} does not have this version of the schema of {record}: run `millrace schemas register`")]
+    NoSchema {
+        /// The log's name.
+        log: String,
+        /// The record's name, such as `OrderPlaced`.
+        record: String,
+    },
+    /// The registry knows a schema of the log by another id than the log does.
+    #[error(
+        "log {log} has the schema of {record} under id {stored}, the registry under id {registry}: the registry was made \
+         anew. Restore it; or, where nobody has to read the topic's old records, update registry_id in the log's table \
+         schemas"
+    )]
+    RegistryMadeAnew {
+        /// The log's name.
+        log: String,
+        /// The record's name, such as `EntryPosted`.
+        record: String,
+        /// The schema's id in the log's table `schemas`.
+        stored: u32,
+        /// The same schema's id in the registry now.
+        registry: u32,
+    },
+    /// The log exists and was created from another definition, so its events are of other types.
+    #[error("log {log} was created from the definition {actual}, not from {asked}")]
+    Definition {
+        /// The log's name.
+        log: String,
+        /// The definition that the log was created from.
+        actual: String,
+        /// The caller's definition.
+        asked: String,
+    },
+    /// `LISTEN` succeeded, but no notification arrives.
+    #[error("no notification arrives after LISTEN: a connection pooler in front of Postgres may not pass them on")]
     NothingTold,
-    /// What is stored breaks a promise of the store. Stop and look.
+    /// The stored data break a promise of this crate. The service stops, and a person has to look.
     #[error("the log is damaged: {0}")]
     Damaged(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later. An append whose answer was lost may have been committed; sent again,
-    /// it is found to be a duplicate.
+    /// Whether the same call may succeed later. An append whose answer was lost may have been committed: sent again, it
+    /// returns [`Appended::Known`](crate::Appended::Known).
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Postgres(error) => is_transient(error),
-            Self::Pool(deadpool_postgres::PoolError::Backend(error)) => is_transient(error),
-            Self::Pool(deadpool_postgres::PoolError::Timeout(_)) => true,
+            Self::Postgres(error) => sql_state::remedy_of(error) == Remedy::Retry,
+            Self::Pool(error) => sql_state::remedy_of_pool(error) == Remedy::Retry,
             _ => false,
         }
     }
+
+    /// Whether Postgres refused these data and always will: a value out of range, a row that is too large.
+    pub fn is_refusal(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        error.code().is_some_and(|state| matches!(state.code().get(..2), Some("22" | "54")))
+    }
 }
 
-/// Whether the same statement may succeed later: the connection is gone, the server is starting, stopping or short of
-/// something, or another transaction was in the way.
-fn is_transient(error: &tokio_postgres::Error) -> bool {
-    let Some(state) = error.code() else {
-        // Not the server's word. Either the connection broke, or the answer is not what was asked for: a fault of ours.
-        let cause = std::error::Error::source(error);
-        return error.is_closed() || cause.is_none_or(|cause| cause.is::<std::io::Error>());
-    };
-    let class = state.code().get(..2).unwrap_or_default();
-    matches!(class, "08" | "53" | "57" | "40" | "55")
-        // we stood still inside a transaction
-        || *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
-        // two writers took the same new command id at once: sent again, it is a duplicate
-        || (*state == SqlState::UNIQUE_VIOLATION
-            && error.as_db_error().and_then(|e| e.constraint()) == Some("commands_pkey"))
-}
-
-/// tokio-postgres says only "db error" of itself; the server's own words are inside.
+/// The server's own words. tokio-postgres prints only "db error" and keeps them inside.
 fn in_words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(inner) => {

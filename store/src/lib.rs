@@ -1,26 +1,37 @@
-//! The log in Postgres: append, load, read by position.
+//! The log in Postgres: appends batches, loads streams, and reads events by position.
 //!
 //! Promises: per partition, committed positions are 1..n without a hole, in commit order; expected versions hold under
-//! any concurrency; a command id takes effect once; what is appended by one command commits whole or not at all. This
-//! crate holds the only SQL over events. It retries nothing: [`StoreError::is_transient`] tells what may be retried.
+//! any concurrency; a command id takes effect once; the events of one command commit together or not at all. Only this
+//! crate has SQL over events. It retries nothing: the caller asks [`StoreError::is_transient`] and retries.
 //!
-//! Every connection used with it must have the log's schema first on its `search_path`.
+//! Statements name the log's schema, so connections need no search path.
 
 mod announcements;
 mod append;
 mod checkpoints;
+mod command_offsets;
 mod error;
+mod find;
+mod halts;
+mod head;
 mod load;
 mod log;
 mod migrate;
 mod outcome;
 mod read;
+mod schemas;
 mod size;
+pub mod sql_state;
 
 pub use announcements::Announcements;
-pub use append::{Append, Check, Verdict};
+pub use append::{AppendBatch, Appended, NewCommand, NewEvent};
 pub use error::StoreError;
-pub use load::{LoadedEvent, load};
+pub use find::{EventFilter, FoundPage, Span};
+pub use halts::Halt;
+pub use head::Head;
+pub use load::LoadedEvent;
 pub use log::Log;
 pub use migrate::migrate;
-pub use read::Cursor;
+pub use outcome::{StoredCommand, command_key};
+pub use read::{Cursor, Fork, Page, PageLimit};
+pub use schemas::StoredSchema;

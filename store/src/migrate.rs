@@ -1,38 +1,61 @@
-//! Creating a log, and bringing its tables up to date.
+//! Creates a log, and brings its tables up to date.
 
 use millrace_schemas::LogName;
+use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 
 use crate::StoreError;
+use crate::log::qualified;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Key of the advisory lock that keeps two migrations apart; refinery takes none.
+/// Key of the advisory lock that keeps two migrations from running at once; refinery takes none. ASCII for "millrace".
 const MIGRATION_LOCK: i64 = 0x6d69_6c6c_7261_6365;
 
-/// Creates the log's schema and tables, or brings them up to date, and makes the tables of this month and the next.
-/// Safe to run at any time, also by several at once. `client` needs no search path; it has the log's afterwards.
+/// Creates the log's schema and tables, or brings them up to date, and creates the tables of this month and the next.
+/// Safe to run at any time, also by several processes at once. Resets the connection's search path. `definition` is the
+/// name of the log definition that the log is created from.
 ///
 /// # Errors
-/// When Postgres refuses, or the log exists with another number of partitions.
-pub async fn migrate(client: &mut Client, log: &LogName, partitions: u32) -> Result<(), StoreError> {
+/// When Postgres refuses, or the log exists with another number of partitions or from another definition.
+pub async fn migrate(client: &mut Client, log: &LogName, partitions: u32, definition: &str) -> Result<(), StoreError> {
     client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
-    let result = locked(client, log, partitions).await;
+    let result = locked(client, log, partitions, definition).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await?;
     result
 }
 
-async fn locked(client: &mut Client, log: &LogName, asked: u32) -> Result<(), StoreError> {
+async fn locked(client: &mut Client, log: &LogName, asked: u32, definition: &str) -> Result<(), StoreError> {
+    // refinery creates its own table without a schema, so the search path decides where it goes
     client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{log}\"; SET search_path = \"{log}\"")).await?;
-    embedded::migrations::runner().run_async(client).await?;
+    migrations(log)?.run_async(client).await?;
+    client.batch_execute("RESET search_path").await?;
     let count = i32::try_from(asked).unwrap_or(i32::MAX);
-    client.execute("INSERT INTO log (partitions) VALUES ($1) ON CONFLICT DO NOTHING", &[&count]).await?;
-    let actual: i32 = client.query_one("SELECT partitions FROM log", &[]).await?.try_get(0)?;
-    if actual != count {
-        return Err(StoreError::Partitions { log: log.to_string(), actual: actual.unsigned_abs(), asked });
+    let create = "INSERT INTO :log.log (partitions, definition) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    client.execute(&qualified(log, create), &[&count, &definition]).await?;
+    let row = client.query_one(&qualified(log, "SELECT partitions, definition FROM :log.log"), &[]).await?;
+    let (partitions, created_from): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    if partitions != count {
+        return Err(StoreError::Partitions { log: log.to_string(), actual: partitions.unsigned_abs(), asked });
     }
-    client.batch_execute("SELECT create_month(now()), create_month(now() + interval '1 month')").await?;
+    if created_from != definition {
+        let asked = definition.to_owned();
+        return Err(StoreError::Definition { log: log.to_string(), actual: created_from, asked });
+    }
+    let months = "SELECT :log.create_month(now()), :log.create_month(now() + interval '1 month')";
+    client.batch_execute(&qualified(log, months)).await?;
     Ok(())
+}
+
+/// The migrations with the log's schema filled in. They qualify every name, so they do not depend on the search path.
+fn migrations(log: &LogName) -> Result<Runner, StoreError> {
+    let embedded = embedded::migrations::runner();
+    let qualify = |migration: &Migration| {
+        let name = format!("V{}__{}", migration.version(), migration.name());
+        Migration::unapplied(&name, &qualified(log, migration.sql().unwrap_or_default()))
+    };
+    let migrations: Vec<Migration> = embedded.get_migrations().iter().map(qualify).collect::<Result<_, _>>()?;
+    Ok(Runner::new(&migrations))
 }

@@ -1,67 +1,82 @@
-//! Stored outcomes.
+//! Committed commands and their outcomes.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use deadpool_postgres::GenericClient;
-use jiff::Timestamp;
-use millrace_schemas::{LogName, Outcome, StreamVersion, Token};
-use tokio_postgres::Row;
+use millrace_schemas::{Outcome, OutcomeKind};
+use uuid::Uuid;
 
 use crate::{Log, StoreError};
 
+/// A committed command.
+#[derive(Debug, Clone)]
+pub struct StoredCommand {
+    /// The hash of the command's content.
+    pub hash: Vec<u8>,
+    /// The outcome, as the outcomes topic carries it.
+    pub outcome: Outcome,
+}
+
+/// The key of a command id: the id itself if it is a UUID, else the id's UUID of version 5 (RFC 9562, namespace OID). A
+/// UUID takes 16 bytes in the index, however long the id is.
+pub fn command_key(command_id: &str) -> Uuid {
+    Uuid::try_parse(command_id).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, command_id.as_bytes()))
+}
+
 impl Log {
-    /// The outcome that a command id got, if it got one.
+    /// The outcome of a command id; `None` when no such command is committed.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn outcome(&self, client: &impl GenericClient, command_id: &str) -> Result<Option<Outcome>, StoreError> {
-        let statement = client.prepare_cached(include_str!("sql/outcome.sql")).await?;
-        let row = client.query_opt(&statement, &[&command_id]).await?;
-        row.map(|row| outcome_from_row(self.name(), command_id, &row)).transpose()
+        let key = command_key(command_id);
+        Ok(self.commands(client, &[key]).await?.remove(&key).map(|command| command.outcome))
     }
-}
 
-impl Log {
-    /// How many commands came to each outcome. Reads the whole inbox.
+    /// The committed ones of these commands, by key.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or an outcome can't be read.
+    pub async fn commands(
+        &self,
+        client: &impl GenericClient,
+        keys: &[Uuid],
+    ) -> Result<HashMap<Uuid, StoredCommand>, StoreError> {
+        let statement = client.prepare_cached(&self.sql(include_str!("sql/outcomes.sql"))).await?;
+        let rows = client.query(&statement, &[&keys]).await?;
+        let mut commands = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let key: Uuid = row.try_get(0)?;
+            let schema = self.schema(client, row.try_get(2)?).await?;
+            let outcome = schema.decode(row.try_get(3)?);
+            let outcome = outcome.map_err(|e| StoreError::Damaged(format!("the outcome of command {key}: {e}")))?;
+            commands.insert(key, StoredCommand { hash: row.try_get(1)?, outcome });
+        }
+        Ok(commands)
+    }
+
+    /// How many commands are committed. Counts the whole table.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn outcome_counts(&self, client: &impl GenericClient) -> Result<BTreeMap<String, i64>, StoreError> {
-        let rows = client.query(include_str!("sql/outcome_counts.sql"), &[]).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    pub async fn command_count(&self, client: &impl GenericClient) -> Result<i64, StoreError> {
+        Ok(client.query_one(&self.sql("SELECT count(*) FROM :log.commands"), &[]).await?.try_get(0)?)
     }
-}
 
-/// Reads the columns that `append.sql` and `outcome.sql` share.
-pub(crate) fn outcome_from_row(log: &LogName, command_id: &str, row: &Row) -> Result<Outcome, StoreError> {
-    let outcome: &str = row.try_get("outcome")?;
-    let stream_ids: Vec<String> = row.try_get("outcome_stream_ids")?;
-    let versions: Vec<i64> = row.try_get("outcome_versions")?;
-    let partitions: Vec<i32> = row.try_get("outcome_partitions")?;
-    let positions: Vec<i64> = row.try_get("outcome_positions")?;
-    let recorded_at: Timestamp = row.try_get("recorded_at")?;
-    let streams = stream_ids.into_iter().zip(versions);
-    Ok(Outcome {
-        command_id: command_id.to_owned(),
-        command_type: row.try_get("type")?,
-        outcome: outcome.parse().map_err(|e| StoreError::Damaged(format!("command {command_id}: {e}")))?,
-        code: row.try_get("code")?,
-        message: row.try_get("message")?,
-        token: token(log, partitions.into_iter().zip(positions)),
-        streams: streams.map(|(stream_id, version)| StreamVersion { stream_id, version }).collect(),
-        recorded_at: recorded_at.as_microsecond(),
-    })
-}
-
-/// One token per partition with events of the command, joined by commas. `places`: partitions, and the position of the
-/// command's last event on a stream there, 0 for none.
-pub(crate) fn token(log: &LogName, places: impl IntoIterator<Item = (i32, i64)>) -> Option<String> {
-    let mut last = BTreeMap::new();
-    for (partition, position) in places.into_iter().filter(|(_, position)| *position > 0) {
-        let known = last.entry(partition).or_insert(0);
-        *known = position.max(*known);
+    /// How many commands have each outcome. Reads the whole table into memory, so it is for logs of up to some million
+    /// commands.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or an outcome can't be read.
+    pub async fn outcome_counts(&self, client: &impl GenericClient) -> Result<HashMap<OutcomeKind, i64>, StoreError> {
+        let statement = client.prepare_cached(&self.sql(include_str!("sql/all_outcomes.sql"))).await?;
+        let mut counts = HashMap::new();
+        for row in &client.query(&statement, &[]).await? {
+            let schema = self.schema(client, row.try_get(0)?).await?;
+            let outcome = schema.decode::<Outcome>(row.try_get(1)?);
+            let outcome = outcome.map_err(|e| StoreError::Damaged(format!("the outcome of a command: {e}")))?;
+            *counts.entry(outcome.outcome).or_default() += 1;
+        }
+        Ok(counts)
     }
-    let tokens = last.into_iter().map(|(partition, position)| Token { log: log.clone(), partition, position });
-    let tokens: Vec<String> = tokens.map(|token| token.to_string()).collect();
-    (!tokens.is_empty()).then(|| tokens.join(","))
 }

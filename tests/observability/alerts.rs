@@ -1,4 +1,4 @@
-//! The alerts, on faults that are really made.
+//! Makes real faults, and waits for their alerts.
 
 use tokio_postgres::Client as Postgres;
 
@@ -7,18 +7,18 @@ use crate::load::Load;
 use crate::watched::Watched;
 use crate::world::{World, wait_until};
 
-/// Labels that tell which of the alerts of a name is meant.
+/// Labels that choose one of several alerts with the same name.
 type Labels = &'static [(&'static str, &'static str)];
 
 const REPORTING: Labels = &[("projector", "reporting")];
 const SEARCH: Labels = &[("projector", "search")];
 
-/// What makes every append slow, and what mends it.
+/// SQL that makes every append slow, and SQL that mends it.
 const SLOW: &str = "
     CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
     CREATE TRIGGER slow BEFORE INSERT ON commands FOR EACH STATEMENT EXECUTE FUNCTION be_slow()";
 const FAST: &str = "DROP TRIGGER slow ON commands";
-/// What makes an event impossible to apply, and what mends it.
+/// SQL that makes an event impossible to apply, and SQL that mends it.
 const REFUSE: &str = "ALTER TABLE reporting.account_balances ADD CONSTRAINT refused CHECK (account_id <> 'refused')";
 const TAKE: &str = "ALTER TABLE reporting.account_balances DROP CONSTRAINT refused";
 
@@ -35,8 +35,8 @@ pub async fn alerts_fire_when_their_fault_is_made_and_clear_when_it_is_mended(wo
     watched.world.audit().await;
 }
 
-/// `search` is stopped, `reporting` meets an event that it can't apply, commands conflict or can't be read, and then
-/// Postgres is slow.
+/// Stops `search`, gives `reporting` an event that it can't apply, sends commands that conflict or can't be read, and
+/// then makes Postgres slow.
 async fn projectors_stop_and_commands_are_bad(watched: &mut Watched, client: &Client, postgres: &Postgres) {
     watched.stop("search").await;
     run(postgres, REFUSE).await;
@@ -75,7 +75,7 @@ async fn projectors_stop_and_commands_are_bad(watched: &mut Watched, client: &Cl
     }
 }
 
-/// The relay is killed while events are committed, then the writer is stopped while commands come.
+/// Kills the relay while events are committed, then stops the writer while commands come.
 async fn relay_and_writer_stop(watched: &mut Watched, client: &Client) {
     watched.kill("relay");
     client.send(&JsonCommand::open("unpublished", "unpublished", None)).await;

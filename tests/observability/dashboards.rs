@@ -1,4 +1,4 @@
-//! The dashboards: whether Prometheus has what they show.
+//! Checks that Prometheus has data for everything that the dashboards show.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::rules::ops;
 use crate::watched::Watched;
 use crate::world::World;
 
-/// How long it may take until there is something of everything.
+/// How long it may take until every expression has data.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Prometheus scrapes once a second.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ pub async fn every_expression_of_every_panel_returns_data(world: World) {
     assert!(in_time, "after {} s these return nothing: {missing:#?}", PATIENCE.as_secs());
 }
 
-/// Those of the expressions that return no number.
+/// The expressions that return no number.
 async fn without_data(prometheus: &Prometheus, expressions: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut without = Vec::new();
     for (place, expression) in expressions {
@@ -56,7 +56,7 @@ async fn without_data(prometheus: &Prometheus, expressions: Vec<(String, String)
     without
 }
 
-/// Where it is, and the expression with its variables filled in: of panels, and of the variables themselves.
+/// The expressions of panels and of variables, with their variables filled in; each after the place where it stands.
 fn expressions() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (name, dashboard) in dashboards() {

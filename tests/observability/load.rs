@@ -1,4 +1,4 @@
-//! Commands of every kind, as long as they are wanted.
+//! Sends commands of every kind for as long as a test needs them.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio::task::JoinHandle;
 use crate::client::{Client, JsonCommand};
 use crate::world::World;
 
-/// How often a few commands are sent.
+/// How often to send a few commands.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Sends commands until it is dropped.
 pub struct Load(JoinHandle<()>);
 
 impl Load {
-    /// Opens accounts and posts entry sets; now and then a command is rejected, conflicts, is sent twice, or can't be read.
+    /// Opens accounts and posts entry sets. Some commands are rejected, conflict, come twice, or can't be read.
     pub fn start(world: &World) -> Self {
         let client = Client::new(world);
         Self(tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! What is in `ops/`, against a real pipeline and a real Prometheus. Where `prometheus` and `promtool` are not on the
-//! PATH, the tests that need them are ignored, and a line says so.
+//! Tests `ops/` against a real pipeline and a real Prometheus. If `prometheus` and `promtool` are not on the PATH, the
+//! tests that need them are ignored, and a line says so.
 
 mod alerts;
 #[path = "../promises/client.rs"]
@@ -31,7 +31,7 @@ macro_rules! trials {
     ($list:ident: $($module:ident::$name:ident),*) => { [$(trial($list, stringify!($name), |world| Box::pin($module::$name(world)))),*] };
 }
 
-/// What the tests that need servers share.
+/// The servers that all tests share, if they need any.
 #[derive(Clone)]
 struct Shared {
     runtime: tokio::runtime::Handle,

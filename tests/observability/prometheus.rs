@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::rules::{self, quickened};
 use crate::world::wait_until;
 
-/// A running Prometheus; dropped, it is killed and its folder deleted.
+/// A running Prometheus. Dropping it kills the process and deletes its folder.
 pub struct Prometheus {
     folder: PathBuf,
     port: u16,
@@ -28,7 +28,7 @@ pub struct Alert {
     pub labels: Value,
 }
 
-/// Whether it can be had.
+/// Whether `prometheus` is on the PATH.
 pub fn is_installed() -> bool {
     ["prometheus", "promtool"].iter().all(|program| {
         let run = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -37,7 +37,7 @@ pub fn is_installed() -> bool {
 }
 
 impl Prometheus {
-    /// Starts it in this folder, which is made, and waits until it is ready. It watches nothing yet.
+    /// Creates the folder, starts Prometheus in it, and waits until it is ready. It watches nothing yet.
     pub async fn start(folder: PathBuf) -> Self {
         fs::create_dir_all(&folder).expect("a folder");
         for file in ["prometheus.yml", "recording.rules.yml", "alerts.rules.yml"] {
@@ -59,13 +59,13 @@ impl Prometheus {
         started
     }
 
-    /// From now on it watches these services of a log: their jobs and addresses.
+    /// Makes it watch these services of a log, given by job and address.
     pub fn watch(&self, log: &str, services: &[(&str, String)]) {
         let target = |(job, address): &(&str, String)| {
             format!("- targets: [\"{address}\"]\n  labels: {{ log: {log}, job: {job} }}\n")
         };
         let targets: String = services.iter().map(target).collect();
-        // moved into its place, so that it is never read half
+        // renamed into its place, so that Prometheus never reads half of it
         let (new, place) = (self.folder.join("targets.new"), self.folder.join("targets.yml"));
         fs::write(&new, targets).and_then(|()| fs::rename(&new, place)).expect("a file");
     }
@@ -73,7 +73,7 @@ impl Prometheus {
     /// The values that an expression has now.
     ///
     /// # Errors
-    /// What Prometheus says against it.
+    /// Prometheus' own error message.
     pub async fn query(&self, expression: &str) -> Result<Vec<f64>, String> {
         let answer = self.get("/api/v1/query", &[("query", expression)]).await;
         if answer["status"] != "success" {

@@ -1,10 +1,10 @@
-//! The rules, as `promtool` sees them and as the tests need them.
+//! Checks the rules with `promtool`, and shortens their times for the other tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where they are.
+/// The folder of the rules.
 pub fn folder() -> PathBuf {
     ops().join("prometheus")
 }

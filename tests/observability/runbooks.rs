@@ -1,11 +1,11 @@
-//! The runbooks: whether what they tell somebody to type is real.
+//! Checks that the commands in the runbooks work.
 
 use std::fs;
 
 use crate::rules::ops;
 use crate::world::World;
 
-/// Every statement is run, in the test's own database. Of `millrace` it is checked that it has these commands and flags.
+/// Runs every SQL statement in the test's own database, and checks that `millrace` has the commands and flags.
 pub async fn every_command_of_the_runbooks_is_real(world: World) {
     let client = world.pool(1).get().await.expect("Postgres");
     let log = world.log.as_str();
@@ -32,7 +32,7 @@ pub async fn every_command_of_the_runbooks_is_real(world: World) {
     assert!(statements > 5 && commands > 20, "{statements} statements and {commands} commands are found");
 }
 
-/// What follows `psql … -c`, without its quotes.
+/// The statements after `psql … -c`, without their quotes.
 fn statements_in(code: &str) -> Vec<&str> {
     let quoted = code.split(" -c ").skip(1).filter_map(|rest| {
         let quote = rest.chars().next().filter(|first| ['"', '\''].contains(first))?;

@@ -1,4 +1,4 @@
-//! A pipeline with its monitor, watched by a Prometheus.
+//! A pipeline with its monitor, and a Prometheus that watches it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::prometheus::Prometheus;
 use crate::service::Service;
 use crate::world::{World, wait_until};
 
-/// What runs, by job.
+/// The running services by job, and the Prometheus.
 pub struct Watched {
     pub world: World,
     pub prometheus: Prometheus,
@@ -50,7 +50,7 @@ impl Watched {
         wait_until(&format!("{alert} fires for {labels:?}"), async || self.is_firing(alert, labels).await).await;
     }
 
-    /// Waits until it fires no more.
+    /// Waits until the alert no longer fires.
     pub async fn clears(&self, alert: &str, labels: &[(&str, &str)]) {
         wait_until(&format!("{alert} clears for {labels:?}"), async || !self.is_firing(alert, labels).await).await;
     }

@@ -1,9 +1,11 @@
-//! kill -9 of everything, at random moments, while commands flow.
+//! Kills every service with kill -9, at random moments, while commands flow.
 
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use rdkafka::Message;
+
+use millrace_schemas::OutcomeKind;
 
 use crate::client::{Client, JsonCommand, header};
 use crate::service::Service;
@@ -11,7 +13,7 @@ use crate::world::{World, wait_until};
 
 crate::promises![killed_at_random_writer_relay_and_projectors_lose_and_double_nothing];
 
-/// How often each is killed.
+/// How often each service is killed.
 const KILLS: usize = 10;
 /// Commands sent at a time, and the time between: some 200 a second, for as long as the killing goes on.
 const AT_A_TIME: usize = 20;
@@ -49,7 +51,7 @@ async fn killed_at_random_writer_relay_and_projectors_lose_and_double_nothing(wo
             let sets: Vec<_> = (sent.len()..sent.len() + AT_A_TIME).map(set).collect();
             client.send_all(&sets).await;
             sent.extend(sets);
-            // the rate of the load, not a condition
+            // this time is the rate of the load: there is no condition to wait for
             tokio::time::sleep(BETWEEN).await;
         }
     };
@@ -82,14 +84,14 @@ async fn killed_at_random_writer_relay_and_projectors_lose_and_double_nothing(wo
     acknowledged_once(&world, &client, all).await;
 }
 
-/// Kills a service at a random moment after it has been seen at work, and starts it again, and again. What `progress`
-/// counts only this service moves.
+/// Kills a service at a random moment after it was seen at work, and starts it again; many times. `progress` is a
+/// metric that only this service moves.
 async fn kill_at_work(world: &World, service: &mut Service, progress: &str, mut random: fastrand::Rng) {
     let pool = world.pool(1);
     for _ in 0..KILLS {
         let before = count(&pool, progress).await;
         wait_until(&format!("{progress} goes on"), async || count(&pool, progress).await > before).await;
-        // the moment of a kill is not a condition to be waited for: it is the test's input
+        // the random moment of the kill is the test's input: there is no condition to wait for
         tokio::time::sleep(Duration::from_millis(random.u64(..LATEST))).await;
         service.kill();
         service.restart();
@@ -101,13 +103,17 @@ async fn count(pool: &Pool, sql: &str) -> i64 {
     row.get::<_, Option<i64>>(0).unwrap_or(0)
 }
 
-/// Every outcome that was told is the one that is stored, every command was told one, and each accepted set has its two
-/// events, once.
+/// Checks that every command got an outcome on the topic, that it is the one in Postgres, and that each accepted set
+/// has its two events once.
 async fn acknowledged_once(world: &World, client: &Client, all: i64) {
-    let pool = world.pool(1);
-    let db = pool.get().await.expect("Postgres");
-    let stored = db.query("SELECT command_id, outcome FROM commands", &[]).await.expect("commands");
-    let stored: std::collections::HashMap<String, String> = stored.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let stored = world.stored_outcomes().await;
+    let posted: Vec<(String, bool)> = stored
+        .iter()
+        .filter(|outcome| outcome.command_type == "PostEntrySet")
+        .map(|outcome| (outcome.command_id.clone(), outcome.outcome == OutcomeKind::Accepted))
+        .collect();
+    let stored = stored.into_iter().map(|outcome| (outcome.command_id, outcome.outcome.to_string()));
+    let stored: std::collections::HashMap<String, String> = stored.collect();
     assert_eq!(stored.len() as i64, all);
     let told = client.read_at_least(&world.log.outcomes_topic(), stored.len()).await;
     let mut missing: std::collections::HashSet<&String> = stored.keys().collect();
@@ -117,11 +123,12 @@ async fn acknowledged_once(world: &World, client: &Client, all: i64) {
         missing.remove(&id);
     }
     assert!(missing.is_empty(), "never told: {missing:?}");
-    let sql = "SELECT count(*) FROM commands c WHERE type = 'PostEntrySet' AND (outcome = 'accepted') IS DISTINCT FROM
-                 ((SELECT count(*) FROM events WHERE metadata->>'causation_id' = c.command_id) = 2)";
-    assert_eq!(
-        db.query_one(sql, &[]).await.expect("events").get::<_, i64>(0),
-        0,
-        "an accepted set has two events, a refused none"
-    );
+    let db = world.pool(1).get().await.expect("Postgres");
+    let sql = "SELECT causation_id, count(*) FROM events GROUP BY causation_id";
+    let events = db.query(sql, &[]).await.expect("events");
+    let events: std::collections::HashMap<String, i64> = events.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for (id, accepted) in posted {
+        let count = events.get(&id).copied().unwrap_or(0);
+        assert_eq!(accepted, count == 2, "{id} has {count}: an accepted set has two events, a refused none");
+    }
 }

@@ -1,9 +1,11 @@
-//! A client of the log as others would write it: it uses none of Millrace's Kafka code.
+//! A client of the log as other people would write it, without Millrace's Kafka code.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace_schemas::{Codec, Contract, Registry, Topic};
+use millrace_domains::ledger::Ledger;
+use millrace_schemas::{Codec, Registry, Topic, framing};
+use millrace_writer::Domain;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, wait_for};
 
-/// A client.
+/// A client of one test's log.
 pub struct Client {
     pub producer: FutureProducer,
     bootstrap: String,
@@ -143,7 +145,7 @@ fn read_topic(bootstrap: &str, topic: &str) -> BTreeMap<i32, Vec<OwnedMessage>> 
     while missing > 0 {
         let message = consumer.poll(patience).expect("a record").expect("a record");
         let (high, records) = read.get_mut(&message.partition()).expect("a partition of the topic");
-        // what came after the look at the ends is for another look
+        // records that came after we asked for the ends belong to the next read
         if message.offset() < *high {
             records.push(message.detach());
             missing -= 1;
@@ -152,7 +154,8 @@ fn read_topic(bootstrap: &str, topic: &str) -> BTreeMap<i32, Vec<OwnedMessage>> 
     read.into_iter().map(|(partition, (_, records))| (partition, records)).collect()
 }
 
-/// A partition's first and next offset. A broker that has just come back may not lead its partitions yet.
+/// A partition's first and next offset. Waits, because a broker that has just come back may not lead its partitions
+/// yet.
 fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32, patience: Duration) -> (i64, i64) {
     let deadline = Instant::now() + patience;
     loop {
@@ -164,7 +167,7 @@ fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32, patience: Du
     }
 }
 
-/// Headers of texts.
+/// Kafka headers with these names and texts.
 pub fn text_headers(headers: &[(&str, &str)]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }))
 }
@@ -179,10 +182,11 @@ pub fn header(message: &OwnedMessage, name: &str) -> Option<String> {
 /// A codec for the test's log.
 pub async fn codec(world: &World) -> Codec {
     let registry = Registry::new(&world.stack.addresses().registry_url).expect("a registry");
-    Codec::connect(registry, &world.log, Contract::ledger()).await.expect("the schemas are registered")
+    Codec::connect(registry, &world.log, Ledger::definition()).await.expect("the schemas are registered")
 }
 
 /// A command in Avro with Confluent framing.
 pub fn avro(codec: &Codec, command: &JsonCommand) -> Vec<u8> {
-    codec.encode_json(Topic::Commands, command.name, &command.data).expect("it fits its schema")
+    let schema = codec.newest(Topic::Commands, command.name).expect("a command of the ledger");
+    framing::frame(schema.registry_id, &schema.encode_json(&command.data).expect("it fits its schema"))
 }

@@ -25,7 +25,7 @@ async fn what_was_acknowledged_before_postgres_was_killed_is_there_after(world: 
     let sets: Vec<_> = (0..3000).map(|n| JsonCommand::post(format!("set-{n}"), &[("a", 1), ("b", -1)])).collect();
     client.send_all(&sets).await;
     let topic = world.log.outcomes_topic();
-    // some are acknowledged, more are on their way
+    // some commands are acknowledged, more are on their way
     client.read_at_least(&topic, 300).await;
     world.stack.kill("postgres").await.expect("it can be killed");
     let acknowledged: Vec<String> = client
@@ -39,7 +39,8 @@ async fn what_was_acknowledged_before_postgres_was_killed_is_there_after(world: 
     world.stack.start(&millrace_compose::Silent).await.expect("Postgres comes back");
     let pool = world.pool(1);
     wait_until("Postgres answers", async || pool.get().await.is_ok()).await;
-    let sql = "SELECT count(*) FROM commands WHERE command_id = ANY($1)";
+    let acknowledged: Vec<uuid::Uuid> = acknowledged.iter().map(|id| millrace_store::command_key(id)).collect();
+    let sql = "SELECT count(*) FROM commands WHERE key = ANY($1)";
     let row = pool.get().await.expect("Postgres").query_one(sql, &[&acknowledged]).await.expect("commands");
     assert_eq!(
         row.get::<_, i64>(0),

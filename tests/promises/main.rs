@@ -1,10 +1,15 @@
-//! The promises of the pipeline, each checked against real Postgres, Kafka and registry, which this program starts and
-//! stops by itself. Every test has a log, a database and consumer groups of its own.
+//! Checks the promises of the pipeline against a real Postgres, Kafka and registry, which this program starts and
+//! stops. Every test has its own log, database and consumer groups.
 
+mod appending;
 mod chaos;
 mod client;
 mod durable;
+mod evolving;
 mod expected_version;
+mod faults;
+mod guards;
+mod metadata;
 mod outages;
 mod positions;
 mod projection;
@@ -33,7 +38,7 @@ pub struct Promise {
     run: fn(World) -> std::pin::Pin<Box<dyn Future<Output = ()>>>,
 }
 
-/// Lists tests by the names of their functions; after `disturbs:` those that stop servers and so run alone.
+/// Lists tests by the names of their functions. Those after `disturbs:` stop servers, so each runs alone.
 #[macro_export]
 macro_rules! promises {
     ($($quiet:ident),* $(; disturbs: $($loud:ident),*)?) => {
@@ -65,6 +70,10 @@ fn main() -> ExitCode {
         outages::promises(),
         visible::promises(),
         traces::promises(),
+        metadata::promises(),
+        evolving::promises(),
+        faults::promises(),
+        guards::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -81,7 +90,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Runs one test. Its services are its locals, so they are killed also when it panics.
+/// Runs one test. The test's local variables own its services, so a panic kills them too.
 async fn keep(
     promise: Promise,
     servers: Arc<tokio::sync::OnceCell<Servers>>,

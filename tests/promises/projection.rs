@@ -1,5 +1,4 @@
-//! Promises 5 and 6, while nothing is killed: the topic is the log, and a projector applies it once, whoever comes and
-//! goes.
+//! Promises 5 and 6 without kills: the topic is the log, and projectors apply it once, while instances come and go.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,13 +45,18 @@ async fn the_topic_holds_the_log_in_order_each_event_once_with_its_headers(world
     world.wait_for_outcomes(211).await;
     world.audit().await;
     let pool = world.pool(1);
-    let sql = "SELECT partition, position, event_id::text, stream_id, version, type, metadata->>'causation_id' FROM events ORDER BY 1, 2";
+    let sql =
+        "SELECT partition, position, event_id::text, stream_id, e.version, s.name, causation_id, data, s.registry_id
+                 FROM events AS e JOIN schemas AS s ON s.number = e.schema ORDER BY 1, 2";
     let rows = pool.get().await.expect("Postgres").query(sql, &[]).await.expect("events");
     let mut log: BTreeMap<i32, Vec<_>> = BTreeMap::new();
     for row in &rows {
         let (position, version): (i64, i64) = (row.get(1), row.get(4));
         let texts: [String; 4] = [row.get(2), row.get(3), row.get(5), row.get(6)];
-        log.entry(row.get(0)).or_default().push((position.to_string(), version.to_string(), texts));
+        // byte for byte the datum in Postgres, behind the frame
+        let (data, id): (Vec<u8>, i32) = (row.get(7), row.get(8));
+        let value = [&[0], &id.to_be_bytes()[..], &data].concat();
+        log.entry(row.get(0)).or_default().push((position.to_string(), version.to_string(), texts, value));
     }
     let mut topic = client.read(&world.log.events_topic()).await;
     topic.retain(|_, records| !records.is_empty());
@@ -71,7 +75,8 @@ async fn the_topic_holds_the_log_in_order_each_event_once_with_its_headers(world
                     told(record, "ce_type"),
                     told(record, "causation-id"),
                 ];
-                (told(record, "log-position"), told(record, "stream-version"), texts)
+                let value = record.payload().expect("a value").to_vec();
+                (told(record, "log-position"), told(record, "stream-version"), texts, value)
             });
             (partition, records.collect())
         })
@@ -90,7 +95,7 @@ async fn a_rebalance_between_two_projector_instances_neither_loses_nor_doubles_a
     client.send_all(&opens(40)).await;
     world.wait_for_outcomes(41).await;
     client.send_all(&sets(40, 0, 1000)).await;
-    // comes while events flow, takes over partitions, and leaves again
+    // a second instance comes while events flow, takes over partitions, and leaves again
     let mut second = world.service(&["projector", "reporting"]).await;
     let mut sent = 1000;
     wait_until("the second instance has applied something", async || {
@@ -116,7 +121,8 @@ async fn two_projectors_that_do_not_know_of_each_other_apply_each_event_once_bet
         world.service(&["relay"]).await,
         world.service(&["projector", "search"]).await,
     );
-    // two groups: each reads all, as an instance would that has lost its partitions and does not know it yet
+    // Two groups, so that both instances read everything, like one that has lost its partitions and does not know it
+    // yet.
     let group = |name: &str| format!("{}.{name}", world.log);
     let first = world.service(&["projector", "reporting", "--group", &group("one")]).await;
     let second = world.service(&["projector", "reporting", "--group", &group("two")]).await;
@@ -151,7 +157,7 @@ async fn a_read_model_that_lost_its_last_commits_gets_them_back_while_nothing_co
     client.send_all(&sets(5, 0, 50)).await;
     world.wait_for_outcomes(56).await;
     world.audit().await;
-    // as after a crash: rows and checkpoints are what they were, together, and no event is on its way
+    // as after a crash: rows and checkpoints go back together, and no event is on its way
     let lose = "BEGIN;
                 DELETE FROM reporting.account_balances; INSERT INTO reporting.account_balances TABLE kept;
                 DELETE FROM reporting.daily_totals; INSERT INTO reporting.daily_totals TABLE kept_days;
@@ -246,7 +252,7 @@ async fn a_relay_that_is_not_told_of_appends_any_more_finds_them_by_itself(world
     }
 }
 
-/// A connection that has closed an account, and never written a balance, must still write the balance first.
+/// A connection that has already prepared the closing, but not the balances, must still write the balance first.
 async fn an_account_opened_and_closed_in_one_batch_is_closed_whatever_came_before(world: World) {
     let _others = (world.service(&["writer"]).await, world.service(&["relay"]).await);
     let client = Client::new(&world);
@@ -288,7 +294,7 @@ async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_parti
     let has_stopped = async || shows("millrace_projector_stopped_partitions", |value| value == "1").await;
     wait_until("reporting has stopped the partition", has_stopped).await;
     assert!(shows("millrace_projector_duplicates_total", |value| value != "0").await, "nothing was dropped");
-    // nothing of the two was applied
+    // the projector applied neither of the two records
     let pool = world.pool(1);
     let sql =
         "SELECT count(*), count(*) FILTER (WHERE balance_minor <> 0 OR entries <> 0) FROM reporting.account_balances";
@@ -310,8 +316,8 @@ async fn a_projector_drops_what_it_has_and_stops_before_a_hole_while_other_parti
     );
 }
 
-/// Somebody else writes to the topic: an event again, and one far ahead, which leaves a hole. Their partition, and the
-/// first one's offset.
+/// Writes to the topic as a foreign producer: an event again, and one far ahead, which leaves a hole. Returns their
+/// partition and the offset of the first.
 async fn write_again_and_far_ahead(world: &World, client: &Client) -> (i32, i64) {
     let topic = world.log.events_topic();
     let records = client.read(&topic).await;

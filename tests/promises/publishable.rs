@@ -1,9 +1,9 @@
 //! Promise 8: nothing commits that cannot be published.
 
+use millrace_domains::ledger::{Ledger, LedgerCommand};
 use millrace_runtime::{Health, Shutdown};
-use millrace_schemas::ledger::LedgerCommand;
-use millrace_schemas::{Contract, DecodeError, Received, StreamId};
-use millrace_writer::{Domain, Ledger, Rejection};
+use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
+use millrace_writer::{Domain, Rejection};
 use serde_json::json;
 
 use crate::client::{Client, JsonCommand};
@@ -11,7 +11,7 @@ use crate::world::{World, stream};
 
 crate::promises![an_event_that_its_schema_cannot_encode_is_refused_before_the_commit];
 
-/// A domain with a fault: the events that it decides do not fit their schema, or are larger than Kafka takes.
+/// A domain with a fault: it decides events that do not fit their schema, or are too large for Kafka.
 struct Faulty;
 
 impl Domain for Faulty {
@@ -19,16 +19,16 @@ impl Domain for Faulty {
     type Event = serde_json::Value;
     type State = ();
 
-    fn contract() -> &'static Contract {
-        Contract::ledger()
+    fn definition() -> &'static LogDefinition {
+        Ledger::definition()
     }
 
-    fn read_command(received: Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+    fn read_command(received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
         Ledger::read_command(received)
     }
 
-    fn read_event(_: &str, data: &str) -> Option<serde_json::Result<serde_json::Value>> {
-        Some(serde_json::from_str(data))
+    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<serde_json::Value, DecodeError>> {
+        Some(schema.json(datum))
     }
 
     fn command_name(command: &LedgerCommand) -> &'static str {
@@ -63,7 +63,7 @@ async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(wor
     let _relay = world.service(&["relay"]).await;
     let (shutdown, settings) = (Shutdown::new(), world.settings.clone());
     let stop = shutdown.clone();
-    // on a thread of its own: the writer's future is not made to be moved between threads
+    // on its own thread, because the writer's future is not `Send`
     let writer = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(millrace_writer::run::<Faulty>(&settings, Health::default(), stop))

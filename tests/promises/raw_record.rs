@@ -1,4 +1,4 @@
-//! A record as no client in Rust or Java can send it, written to the wire by hand: with headers of any bytes.
+//! Writes a record to the wire by hand, because no client in Rust or Java can send headers of any bytes.
 //!
 //! Source: Kafka's protocol guide, Produce request v3 and record batch v2.
 

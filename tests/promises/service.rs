@@ -1,4 +1,4 @@
-//! Processes of `millrace`, as a test starts and kills them.
+//! Starts and kills processes of `millrace` for a test.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -18,7 +18,7 @@ pub fn millrace(environment: &[(String, String)], arguments: &[&str]) -> Command
     command
 }
 
-/// A running service; dropped, it is killed.
+/// A running service. Dropping it kills the process.
 pub struct Service {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it; its output is appended to the file.
+    /// Starts the service, and appends its output to the file.
     pub fn start(arguments: Vec<String>, environment: Vec<(String, String)>, log: PathBuf) -> Self {
         let port = free_port();
         let child = spawn(&arguments, &environment, &log, port);
@@ -44,17 +44,17 @@ impl Service {
             .await;
     }
 
-    /// What it has written until now.
+    /// The service's output until now.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("its log")
     }
 
-    /// Where it serves health and metrics.
+    /// The address where it serves health and metrics.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it serves as metrics.
+    /// Its metrics, in Prometheus' text format.
     pub async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.address());
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -64,7 +64,7 @@ impl Service {
         }
     }
 
-    /// The sum of a metric over its labels; 0 where it is not there.
+    /// The sum of a metric over its labels; 0 when the service does not have it.
     pub async fn metric(&self, name: &str) -> f64 {
         let metrics = self.metrics().await;
         let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
@@ -77,13 +77,13 @@ impl Service {
         self.child.wait().expect("it ends");
     }
 
-    /// Starts it again, as it was.
+    /// Starts it again, with the same arguments.
     pub fn restart(&mut self) {
         self.port = free_port();
         self.child = spawn(&self.arguments, &self.environment, &self.log, self.port);
     }
 
-    /// Asks it to leave (SIGTERM), and waits until it has; its exit code.
+    /// Asks it to leave (SIGTERM), and waits until it has ended. Returns its exit code.
     pub async fn leave(&mut self) -> Option<i32> {
         self.signal("-TERM");
         wait_until("a service leaves when asked to", async || matches!(self.child.try_wait(), Ok(Some(_)))).await;

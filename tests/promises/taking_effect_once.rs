@@ -23,7 +23,7 @@ async fn a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_
     let post = JsonCommand::post("the-set", &[("a", 100), ("b", -100)]);
     client.send(&post).await;
     world.outcome("the-set").await;
-    // by the other encoding, and by a key that takes it to another partition
+    // with the other encoding, and with a key that sends it to another partition
     let headers = || text_headers(&[("ce_id", "the-set")]);
     client.send_raw(Some(&post.key), Some(&avro(&codec, &post)), headers()).await;
     client.send_raw(Some("another key"), Some(&avro(&codec, &post)), headers()).await;
@@ -36,7 +36,7 @@ async fn a_command_sent_three_times_takes_effect_once_and_gets_the_same_outcome_
     for told in of_the_set {
         assert_eq!(header(told, "outcome").as_deref(), Some("accepted"));
         let decoded = codec
-            .decode(millrace_schemas::Topic::Outcomes, told.payload().expect("a value"))
+            .receive(millrace_schemas::Topic::Outcomes, told.payload().expect("a value"))
             .await
             .expect("an outcome");
         outcomes.push(decoded.read::<Outcome>().expect("an outcome"));
@@ -58,7 +58,7 @@ async fn a_refused_command_sent_again_is_refused_in_the_same_words(world: World)
     let first = world.outcome("too-much").await;
     assert_eq!(first["outcome"], "rejected");
     assert_eq!(first["code"], "overdraft_limit_exceeded");
-    // now it would be allowed, but the id has had its outcome
+    // now the rules would allow it, but the id has its outcome already
     client.send_all(&[JsonCommand::post("enough", &[("a", 10), ("b", -10)]), too_much]).await;
     client.read_at_least(&world.log.outcomes_topic(), 5).await;
     assert_eq!(world.outcome("too-much").await, first);
@@ -72,7 +72,7 @@ async fn commands_of_two_writers_on_one_hot_account_all_take_effect_once(world: 
     opens.extend(accounts.iter().map(|id| JsonCommand::open(format!("open-{id}"), id, None)));
     client.send_all(&opens).await;
     world.wait_for_outcomes(21).await;
-    // keyed by the customer, so that both writers get some; each touches the hot account
+    // keyed by the customer, so that both writers get commands; each command touches the hot account
     let sets = |from: usize| {
         let sets = from..from + 500;
         sets.map(|n| JsonCommand::post(format!("set-{n}"), &[(&accounts[n % 20], 1), ("hot", -1)])).collect::<Vec<_>>()
@@ -98,7 +98,7 @@ async fn commands_of_two_writers_on_one_hot_account_all_take_effect_once(world: 
 }
 
 async fn a_single_command_that_comes_to_an_idle_writer_is_not_lost_while_it_waits_for_others(world: World) {
-    // as long as the writer waits for others to share an append, so long does an idle one wait between signs of life
+    // an idle writer beats once in this time, because it waits that long for commands to share an append
     let _writer = world.service_with(&["writer"], &[("MILLRACE_BATCH_LINGER_MS", "1000")]).await;
     let client = Client::new(&world);
     for n in 0..4 {

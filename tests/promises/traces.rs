@@ -1,4 +1,4 @@
-//! Following one command through the pipeline: by its trace, and by the services' logs.
+//! Follows one command through the pipeline: by its trace, and by the services' logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,7 +28,7 @@ crate::promises![
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SENDER: &str = "b7ad6b7169203331";
 
-/// A span as it came in.
+/// A span that the collector received.
 #[derive(Debug, Clone)]
 struct Span {
     service: String,
@@ -39,7 +39,7 @@ struct Span {
     attributes: BTreeMap<String, String>,
 }
 
-/// Takes spans, as an OTLP collector does.
+/// An OTLP collector that keeps the spans.
 struct Collector {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
@@ -209,7 +209,7 @@ async fn what_is_logged_of_one_command_carries_its_correlation_id(world: World) 
     );
 }
 
-/// A service's log, which must be JSON; a line being written is not looked at.
+/// The lines of a service's log, which must be JSON. Ignores a last line that is not complete yet.
 fn lines(service: &Service) -> Vec<Value> {
     let log = service.log();
     let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));

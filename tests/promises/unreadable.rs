@@ -1,10 +1,10 @@
-//! Bad input between good: none of the good is lost, all of the bad is kept with its reason.
+//! Bad input between good input: no good command is lost, and every bad record is kept with its reason.
 
 use rdkafka::Message;
 use rdkafka::message::{Header, OwnedHeaders};
 
-use millrace_schemas::ledger::LedgerCommand;
-use millrace_schemas::{DecodeError, Topic};
+use millrace_domains::ledger::LedgerCommand;
+use millrace_schemas::{DecodeError, Topic, framing};
 
 use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
 use crate::raw_record::produce;
@@ -18,7 +18,7 @@ crate::promises![
     a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody
 ];
 
-/// Bad input: the code it gets, its value, its headers beside `ce_id`.
+/// Bad input: its dead letter's code, its value, and its headers beside `ce_id`.
 type Bad = (&'static str, Option<Vec<u8>>, Vec<(&'static str, String)>);
 
 async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_between_all_take_effect(world: World) {
@@ -30,7 +30,8 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     let mut unknown = framed.clone();
     unknown[1..5].copy_from_slice(&9_999_999_u32.to_be_bytes());
     let event = serde_json::json!({"account_id": "x"});
-    let event = codec.encode_json(Topic::Events, "AccountClosed", &event).expect("an event");
+    let schema = codec.newest(Topic::Events, "AccountClosed").expect("an event of the ledger");
+    let event = framing::frame(schema.registry_id, &schema.encode_json(&event).expect("an event"));
     let oversized = serde_json::json!({"account_id": "x".repeat(400_000)}).to_string();
     let longest =
         [0_u8, 0, 0, 0].iter().chain(&framed[4..5]).chain(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0x0f]).copied().collect();
@@ -63,7 +64,7 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
         client.send_raw(Some("account-x"), value.as_deref(), text_headers(&all)).await;
         client.send(&good(n + 1)).await;
     }
-    // without an id nobody can be told, but it is kept
+    // without an id nobody gets an outcome, but the dead letter is there
     client.send_raw(None, Some(&framed), OwnedHeaders::new()).await;
     let not_utf8 = OwnedHeaders::new().insert(Header { key: "ce_id", value: Some(&[0xff_u8, 0xfe]) });
     client.send_raw(Some("account-x"), Some(&framed), not_utf8).await;
@@ -102,8 +103,9 @@ async fn a_command_cut_short_anywhere_is_unreadable_never_another_command(world:
     for command in &commands {
         let whole = avro(&codec, command);
         let read = async |value: &[u8]| {
-            let received = codec.decode(Topic::Commands, value).await?;
-            LedgerCommand::read(received).expect("a command of the ledger")
+            let received = codec.receive(Topic::Commands, value).await?;
+            received.check()?;
+            LedgerCommand::read(&received).expect("a command of the ledger")
         };
         read(&whole).await.expect("the whole of it");
         for end in 0..whole.len() {
@@ -154,7 +156,7 @@ async fn a_schema_inside_itself_is_refused_before_its_data_are_read(world: World
     let request = reqwest::Client::new().post(registry).json(&serde_json::json!({"schema": inside}));
     let answer: serde_json::Value = request.send().await.expect("the registry").json().await.expect("an answer");
     let id = u32::try_from(answer["id"].as_u64().unwrap_or_else(|| panic!("registered: {answer}"))).expect("an id");
-    // as deep as a command may be large: read as it stands, it would fill the stack
+    // nested as deep as the largest command allows: a recursive reader would overflow the stack
     let mut value = [&[0], id.to_be_bytes().as_slice()].concat();
     value.extend([2, b'x', 2].repeat(80_000));
     client.send_raw(Some("account-x"), Some(&value), text_headers(&[("ce_id", "deep")])).await;
@@ -166,7 +168,7 @@ async fn a_schema_inside_itself_is_refused_before_its_data_are_read(world: World
 async fn a_record_too_large_for_the_dead_letters_is_noted_there_and_stops_nobody(world: World) {
     let _writer = world.service(&["writer"]).await;
     let client = Client::new(&world);
-    // five megabytes that compress to next to nothing: the broker takes them, by their size on the wire
+    // five megabytes that compress to almost nothing: the broker accepts them, because it counts the bytes on the wire
     let generous = rdkafka::ClientConfig::new()
         .set("bootstrap.servers", &world.stack.addresses().kafka_bootstrap)
         .set("message.max.bytes", "10000000")

@@ -1,4 +1,4 @@
-//! What users see of the pipeline: metrics as the documentation has them, and lag that is exact, whoever is down.
+//! What users see of the pipeline: the documented metrics, and a lag that is exact, whichever service is down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ crate::promises![
     disturbs: the_monitor_goes_on_while_a_server_is_away_and_shows_only_what_it_knows
 ];
 
-/// The documentation.
+/// The documentation of the metrics.
 const TABLES: &str = include_str!("../../docs/METRICS.md");
 /// The services of a pipeline, and what the tables call them.
 const SERVICES: [&str; 5] = ["writer", "relay", "projectors", "projectors", "monitor"];
@@ -132,7 +132,11 @@ async fn lag_is_exact_while_a_projector_is_down(world: World) {
     }
 
     let told = lag(&world).await;
+    let stages: Vec<&Value> = told["rows"].as_array().expect("rows").iter().map(|row| &row["stage"]).collect();
+    assert_eq!(stages, ["writer", "relay", "reporting", "search"], "a row a stage: {told}");
+    let told = lag_with(&world, &["--partitions"]).await;
     assert_eq!(behind(&told, "reporting"), 300, "two events for each set: {told}");
+    assert_eq!(told["halted"], serde_json::json!([]));
     let rows = told["rows"].as_array().expect("rows");
     let rows: Vec<&Value> = rows.iter().filter(|row| row["stage"] == "reporting").collect();
     assert_eq!(rows.len(), 5, "all partitions, and each");
@@ -151,7 +155,7 @@ async fn lag_is_exact_while_a_projector_is_down(world: World) {
 
     let shown = async |metric: &str, label: &str| sum(&monitor.metrics().await, metric, label);
     let lag_of = async |projector: &str| {
-        let labels = [format!("projector=\"{projector}\""), format!("group=\"{projector}.g1\"")];
+        let labels = [format!("projector=\"{projector}\""), format!("group=\"{}.{projector}.g1\"", world.log)];
         (
             shown("millrace_projector_lag_events", &labels[0]).await,
             shown("kafka_consumergroup_group_lag", &labels[1]).await,
@@ -170,18 +174,22 @@ async fn lag_is_exact_while_a_projector_is_down(world: World) {
 }
 
 async fn lag(world: &World) -> Value {
-    let printed = world.millrace(&["lag", "--interval", "0.1", "--output", "json"]).await;
+    lag_with(world, &[]).await
+}
+
+async fn lag_with(world: &World, flags: &[&str]) -> Value {
+    let printed = world.millrace(&[&["lag", "--interval", "0.1", "--output", "json"], flags].concat()).await;
     serde_json::from_str(&printed).expect("lag prints JSON")
 }
 
-/// How much a whole stage lacks.
+/// How many events or commands a whole stage lacks.
 fn behind(lag: &Value, stage: &str) -> i64 {
     let rows = lag["rows"].as_array().expect("rows");
     let all = rows.iter().find(|row| row["stage"] == stage && row["partition"].is_null());
     all.and_then(|row| row["behind"].as_i64()).unwrap_or_else(|| panic!("no row for all of {stage}: {lag}"))
 }
 
-/// The sum of a metric's values with a label; none when there is no such value.
+/// The sum of a metric's values with a label; `None` when no value has it.
 fn sum(exposition: &str, metric: &str, label: &str) -> Option<f64> {
     let lines = exposition.lines().filter(|line| {
         line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))

@@ -1,4 +1,4 @@
-//! What a test stands on: the servers that all share, and a log and database that are its own.
+//! The world of a test: the servers that all tests share, and its own log and database.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::Pool;
 use millrace_compose::{Ports, Silent, Stack, StackOptions};
 use millrace_runtime::{Overrides, Settings, postgres};
-use millrace_schemas::{LogName, StreamId};
+use millrace_schemas::{LogName, Outcome, StreamId};
 use millrace_store::Log;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts them in a folder of their own; what an earlier run that was killed has left there is cleared away.
+    /// Starts the servers in their own folder. First deletes the rest of an earlier run that was killed.
     pub async fn up() -> Self {
         let checkout =
             env!("CARGO_MANIFEST_DIR").bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
@@ -36,7 +36,7 @@ impl Servers {
         Self { stack: stack.unwrap_or_else(|error| panic!("the servers do not start: {error}")) }
     }
 
-    /// Stops them and deletes their data.
+    /// Stops the servers and deletes their data.
     pub async fn down(&self) {
         self.stack.down(&Silent).await.expect("the servers stop");
         self.stack.clone().destroy().await.expect("their data can be deleted");
@@ -53,7 +53,7 @@ pub struct World {
 }
 
 impl World {
-    /// Makes log, database, topics and schemas.
+    /// Creates database, log and topics, and registers the schemas.
     pub async fn create(servers: &Servers) -> Self {
         let stack = servers.stack.clone();
         let unique = uuid::Uuid::new_v4().simple().to_string();
@@ -86,7 +86,7 @@ impl World {
         world
     }
 
-    /// Where the services write what they have to say.
+    /// The paths of the services' log files, as a glob.
     pub fn logs(&self) -> String {
         self.stack.log_file(&format!("{}-*", self.log)).display().to_string()
     }
@@ -98,7 +98,7 @@ impl World {
         printed
     }
 
-    /// Runs a command of `millrace`: its exit code and what it prints, errors included.
+    /// Runs a command of `millrace`. Returns its exit code and its output, errors included.
     pub async fn try_millrace(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = tokio::process::Command::from(millrace(&self.environment, arguments));
         let output = command.kill_on_drop(true).output().await.expect("millrace runs");
@@ -106,7 +106,7 @@ impl World {
         (output.status.code().unwrap_or(-1), printed)
     }
 
-    /// Starts a service of `millrace` and returns when it is ready. It ends, by force, with the value returned.
+    /// Starts a service of `millrace` and returns when it is ready. Dropping the returned value kills it.
     pub async fn service(&self, arguments: &[&str]) -> Service {
         self.service_with(arguments, &[]).await
     }
@@ -129,7 +129,7 @@ impl World {
         service
     }
 
-    /// One of each service.
+    /// Starts one of each service.
     pub async fn pipeline(&self) -> Vec<Service> {
         let (writer, relay, reporting, search) = tokio::join!(
             self.service(&["writer"]),
@@ -145,12 +145,12 @@ impl World {
         postgres::pool(self.settings.postgres_url().expect("set"), self.log.as_str(), size).expect("an address")
     }
 
-    /// The log, to be used without the services.
+    /// Opens the log, for a test without services.
     pub async fn open_log(&self) -> Log {
         Log::open(&self.pool(1).get().await.expect("Postgres"), self.log.clone()).await.expect("the log")
     }
 
-    /// The outcome of a command, once it has one.
+    /// Waits for the outcome of a command.
     pub async fn outcome(&self, id: &str) -> Value {
         let known = async || {
             let (code, printed) = self.try_millrace(&["outcome", id, "--output", "json"]).await;
@@ -171,7 +171,16 @@ impl World {
         .await;
     }
 
-    /// The audit's report, which must be ok.
+    /// Every outcome that Postgres has.
+    pub async fn stored_outcomes(&self) -> Vec<Outcome> {
+        let (log, client) = (self.open_log().await, self.pool(1).get().await.expect("Postgres"));
+        let keys = client.query("SELECT key FROM commands", &[]).await.expect("commands");
+        let keys: Vec<uuid::Uuid> = keys.iter().map(|row| row.get(0)).collect();
+        let commands = log.commands(&client, &keys).await.expect("outcomes");
+        commands.into_values().map(|command| command.outcome).collect()
+    }
+
+    /// Runs the audit, which must find no difference. Returns its report.
     pub async fn audit(&self) -> Value {
         let (code, printed) = self.try_millrace(&["audit", "--wait", "90", "--output", "json"]).await;
         assert_eq!(code, 0, "the audit fails: {printed}");
@@ -186,7 +195,7 @@ impl World {
     }
 }
 
-/// A stream's id.
+/// Parses a stream's id.
 pub fn stream(id: &str) -> StreamId {
     id.parse().expect("a stream id")
 }
@@ -196,7 +205,7 @@ pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     wait_for(what, async || holds().await.then_some(())).await;
 }
 
-/// Waits until there is something.
+/// Waits until `look` returns something.
 pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -208,7 +217,7 @@ pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -
     }
 }
 
-/// Between two looks at a condition.
+/// The pause between two looks at a condition.
 fn pause() -> impl Future<Output = ()> {
     tokio::time::sleep(Duration::from_millis(20))
 }

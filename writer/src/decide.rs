@@ -1,115 +1,191 @@
-//! Deciding commands in memory, each on what those before it have made.
+//! Decides the commands of a batch in memory, one after the other, and gives their events their places in the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use millrace_schemas::{Codec, ExpectedVersion, NewEvent, OutcomeKind, StreamId};
-use millrace_store::{Append, Check};
+use millrace_schemas::{Outcome, OutcomeKind, StreamId, StreamVersion, Token};
+use millrace_store::{AppendBatch, Head, Log, NewCommand, NewEvent};
 use uuid::Uuid;
 
+use crate::cache::Versioned;
 use crate::command::Command;
-use crate::states::Versioned;
-use crate::{Domain, Rejection};
+use crate::encoder::Encoder;
+use crate::{Domain, Rejection, WriterError};
 
-/// Largest event, in bytes of its encoded value. Kafka's usual limit on a record is 1 MiB, headers included.
+/// Largest event, in bytes of its datum. Kafka's usual limit on a record is 1 MiB, headers included.
 const MAX_EVENT: usize = 900_000;
 
-/// What is known of a command before any state: the streams it needs, or that it breaks a rule.
+/// The streams that a command needs; or the rejection, if it breaks a rule that needs no state.
+/// Longest message of an outcome, in characters.
+const MAX_MESSAGE: usize = 2_000;
+
 pub type Addressed = Result<Vec<StreamId>, Rejection>;
 
-/// Decides one command and takes its events into `states`, which must hold every stream it needs.
-pub fn decide<D: Domain>(
-    codec: &Codec,
-    command: &Command<D::Command>,
-    addressed: &Addressed,
-    states: &mut HashMap<StreamId, Versioned<D::State>>,
-) -> Append {
-    let streams = addressed.as_deref().unwrap_or_default();
-    let versions: Vec<i64> = streams.iter().map(|id| states.get(id).map_or(0, |found| found.version)).collect();
-    let decision = match addressed {
-        Err(rejection) => Decision::Rejected(rejection.clone()),
-        Ok(_) => decision::<D>(codec, command, streams, &versions, states),
-    };
-    let checks = streams.iter().zip(&versions);
-    let checks = checks.map(|(stream, version)| Check {
-        stream: stream.clone(),
-        expected: ExpectedVersion::at(*version),
-        events: Vec::new(),
-    });
-    let mut append = Append {
-        command_id: command.id.clone(),
-        command_type: D::command_name(&command.body),
-        outcome: OutcomeKind::Accepted,
-        code: None,
-        message: None,
-        metadata: command.metadata.clone(),
-        checks: checks.collect(),
-    };
-    match decision {
-        Decision::Accepted(events) => take_in::<D>(events, streams, states, &mut append),
-        Decision::Rejected(rejection) => refuse(&mut append, OutcomeKind::Rejected, rejection),
-        Decision::Conflict(rejection) => refuse(&mut append, OutcomeKind::Conflict, rejection),
+/// A batch, half decided: each command sees the states that the commands before it have left.
+pub struct Draft<'d, D: Domain> {
+    log: &'d Log,
+    encoder: &'d Encoder,
+    /// The state of every stream that the batch needs, with the events decided so far.
+    states: HashMap<StreamId, Versioned<D::State>>,
+    /// The last event of each partition, decided events included.
+    heads: BTreeMap<i32, Head>,
+    batch: AppendBatch,
+    /// The outcome of each command so far, still without the time of the commit.
+    outcomes: Vec<Outcome>,
+}
+
+/// A decided batch, and what the writer may keep in memory once it is committed.
+pub struct Decided<S> {
+    /// The batch to append.
+    pub batch: AppendBatch,
+    /// The outcome of each command, still without the time of the commit.
+    pub outcomes: Vec<Outcome>,
+    /// The states of its streams after the batch.
+    pub states: HashMap<StreamId, Versioned<S>>,
+    /// The heads of its partitions after the batch.
+    pub heads: BTreeMap<i32, Head>,
+}
+
+/// An event, encoded. `stream` is the index of its stream among those of the command, `schema` a number in the log.
+struct Encoded<E> {
+    stream: usize,
+    event: E,
+    datum: Vec<u8>,
+    schema: i16,
+}
+
+impl<'d, D: Domain> Draft<'d, D> {
+    /// An empty batch on these states, which must be right up to these heads.
+    pub fn new(
+        log: &'d Log,
+        encoder: &'d Encoder,
+        states: HashMap<StreamId, Versioned<D::State>>,
+        heads: BTreeMap<i32, Head>,
+    ) -> Self {
+        let batch = AppendBatch {
+            heads: heads.values().copied().collect(),
+            outcome_schema: encoder.outcome.number,
+            ..AppendBatch::default()
+        };
+        Self { log, encoder, states, heads, batch, outcomes: Vec::new() }
     }
-    append
-}
 
-enum Decision<E> {
-    Accepted(Vec<(usize, E, NewEvent)>),
-    Rejected(Rejection),
-    Conflict(Rejection),
-}
-
-fn decision<D: Domain>(
-    codec: &Codec,
-    command: &Command<D::Command>,
-    streams: &[StreamId],
-    versions: &[i64],
-    states: &HashMap<StreamId, Versioned<D::State>>,
-) -> Decision<D::Event> {
-    if let (Some(stream), Some(actual)) = (streams.first(), versions.first())
-        && !command.expected.matches(*actual)
-    {
-        let expected = command.expected;
-        let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
-        return Decision::Conflict(Rejection::new("version_conflict", message));
+    /// Decides one command.
+    ///
+    /// # Errors
+    /// When its outcome does not fit the outcomes' schema, which is a fault of this program.
+    pub fn decide(&mut self, command: &Command<D::Command>, addressed: &Addressed) -> Result<(), WriterError> {
+        let streams = addressed.as_deref().unwrap_or_default();
+        let decision = match addressed {
+            Ok(_) => self.decision(command, streams),
+            Err(rejection) => Err((OutcomeKind::Rejected, rejection.clone())),
+        };
+        let mut outcome = Outcome {
+            command_id: command.id.clone(),
+            command_type: D::command_name(&command.body).to_owned(),
+            outcome: OutcomeKind::Accepted,
+            code: None,
+            message: None,
+            token: None,
+            streams: Vec::new(),
+            recorded_at: 0,
+        };
+        match decision {
+            Ok(events) => outcome.token = self.take_in(events, command, streams),
+            Err((kind, rejection)) => {
+                outcome.outcome = kind;
+                outcome.code = Some(rejection.code.to_owned());
+                outcome.message = Some(rejection.message.chars().take(MAX_MESSAGE).collect());
+            }
+        }
+        let version = |stream: &StreamId| self.states.get(stream).map_or(0, |found| found.version);
+        let versions = streams.iter().map(|id| StreamVersion { stream_id: id.to_string(), version: version(id) });
+        outcome.streams = versions.collect();
+        let datum = outcome.encode_without_time(self.encoder.outcome.schema)?;
+        self.batch.commands.push(NewCommand { key: command.key, hash: command.hash, outcome: datum });
+        self.outcomes.push(outcome);
+        Ok(())
     }
-    let absent = D::State::default();
-    let states: Vec<&D::State> =
-        streams.iter().map(|id| states.get(id).map_or(&absent, |found| &found.state)).collect();
-    let encoded = D::decide(&command.body, &states).and_then(|events| {
-        let encode = |(stream, event): (usize, D::Event)| encode::<D>(codec, &event).map(|new| (stream, event, new));
-        events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
-    });
-    encoded.map_or_else(Decision::Rejected, Decision::Accepted)
-}
 
-/// The event as the log stores it, after a proof that it can be published.
-fn encode<D: Domain>(codec: &Codec, event: &D::Event) -> Result<NewEvent, Rejection> {
-    let name = D::event_name(event);
-    let refused = |problem: String| Rejection::new("not_publishable", format!("{name} can't be published: {problem}."));
-    let json = serde_json::to_string(event).map_err(|e| refused(e.to_string()))?;
-    let value = codec.encode_event(name, &json).map_err(|e| refused(e.to_string()))?;
-    if value.len() > MAX_EVENT {
-        return Err(refused(format!("it has {} bytes, more than {MAX_EVENT}", value.len())));
+    /// Ends the batch, which will also commit `next_offsets`.
+    pub fn finish(mut self, next_offsets: &[(i32, i64)]) -> Decided<D::State> {
+        // With each partition's events in a row, Postgres writes few pages, and later reads few.
+        self.batch.events.sort_by_key(|event| (event.partition, event.position));
+        self.batch.next_offsets = next_offsets.to_vec();
+        Decided { batch: self.batch, outcomes: self.outcomes, states: self.states, heads: self.heads }
     }
-    Ok(NewEvent { event_id: Uuid::now_v7(), event_type: name, data: json })
-}
 
-fn take_in<D: Domain>(
-    events: Vec<(usize, D::Event, NewEvent)>,
-    streams: &[StreamId],
-    states: &mut HashMap<StreamId, Versioned<D::State>>,
-    append: &mut Append,
-) {
-    for (stream, event, new) in events {
-        let state = states.entry(streams[stream].clone()).or_default();
-        D::evolve(&mut state.state, &event);
-        state.version += 1;
-        append.checks[stream].events.push(new);
+    fn decision(
+        &self,
+        command: &Command<D::Command>,
+        streams: &[StreamId],
+    ) -> Result<Vec<Encoded<D::Event>>, (OutcomeKind, Rejection)> {
+        let absent = Versioned::default();
+        let found: Vec<&Versioned<D::State>> =
+            streams.iter().map(|id| self.states.get(id).unwrap_or(&absent)).collect();
+        if let (Some(stream), Some(first)) = (streams.first(), found.first())
+            && !command.expected.matches(first.version)
+        {
+            let (actual, expected) = (first.version, command.expected);
+            let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
+            return Err((OutcomeKind::Conflict, Rejection::new("version_conflict", message)));
+        }
+        let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
+        let events = D::decide(&command.body, &states).and_then(|events| {
+            let encode = |(stream, event): (usize, D::Event)| self.encode(stream, event);
+            events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
+        });
+        events.map_err(|rejection| (OutcomeKind::Rejected, rejection))
     }
-}
 
-fn refuse(append: &mut Append, outcome: OutcomeKind, rejection: Rejection) {
-    append.outcome = outcome;
-    append.code = Some(rejection.code.to_owned());
-    append.message = Some(rejection.message);
+    fn encode(&self, stream: usize, event: D::Event) -> Result<Encoded<D::Event>, Rejection> {
+        let name = D::event_name(&event);
+        let refused =
+            |problem: String| Rejection::new("not_publishable", format!("{name} can't be published: {problem}."));
+        let numbered = self.encoder.event(name);
+        let numbered = numbered.ok_or_else(|| refused("the log definition has no such event".into()))?;
+        let datum = numbered.schema.encode(&event).map_err(|error| refused(error.to_string()))?;
+        // The log must not have an event that readers can't read: it would halt every read model.
+        numbered.schema.check(&datum).map_err(|error| refused(error.to_string()))?;
+        if datum.len() > MAX_EVENT {
+            return Err(refused(format!("it has {} bytes, more than {MAX_EVENT}", datum.len())));
+        }
+        Ok(Encoded { stream, event, datum, schema: numbered.number })
+    }
+
+    /// Gives the events of a command their places. Returns the outcome's token; `None` when there are no events.
+    fn take_in(
+        &mut self,
+        events: Vec<Encoded<D::Event>>,
+        command: &Command<D::Command>,
+        streams: &[StreamId],
+    ) -> Option<String> {
+        let mut last_positions = BTreeMap::new();
+        for Encoded { stream, event, datum, schema } in events {
+            let stream_id = streams[stream].clone();
+            let partition = self.log.partition_of(&stream_id);
+            let state = self.states.entry(stream_id.clone()).or_default();
+            D::evolve(&mut state.state, &event);
+            state.version += 1;
+            let event_id = Uuid::now_v7();
+            let head = self.heads.entry(partition).or_insert(Head::empty(partition));
+            *head = Head { partition, position: head.position + 1, event_id };
+            last_positions.insert(partition, head.position);
+            self.batch.events.push(NewEvent {
+                partition,
+                position: head.position,
+                stream_id,
+                version: state.version,
+                event_id,
+                schema,
+                datum,
+                metadata: command.metadata.clone(),
+            });
+        }
+        let log = self.log.name();
+        let tokens = last_positions
+            .into_iter()
+            .map(|(partition, position)| Token { log: log.clone(), partition, position }.to_string());
+        let tokens: Vec<String> = tokens.collect();
+        (!tokens.is_empty()).then(|| tokens.join(","))
+    }
 }

@@ -1,8 +1,8 @@
-//! What a domain is: pure decisions over the state of streams.
+//! The trait of a domain: pure decisions over the state of streams.
 
-use millrace_schemas::{Contract, DecodeError, Received, StreamId};
+use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
 
-/// A rule said no. Never retried; sent again, the command is rejected again.
+/// A rule refuses a command. The writer never retries it; the same command sent again is rejected again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Stable, for programs: `overdraft_limit_exceeded`.
@@ -12,54 +12,57 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A rejection.
+    /// A rejection with a stable code and a sentence.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
-/// A domain of the writer. Pure: no I/O, no clock, no chance, so that every decision can be tested and made again.
+/// The rules of a log. They use no I/O, no clock and no random numbers, so that a test, or a writer that was too slow,
+/// can repeat a decision.
 pub trait Domain: Send + Sync + 'static {
-    /// What is asked.
+    /// Any command of the log, decoded.
     type Command: Send;
-    /// What happens.
+    /// Any event of the log, before it is encoded.
     type Event: serde::Serialize + Send;
-    /// What a stream's events have made of it; the default is a stream without events.
+    /// The state of a stream, folded from its events; the default is the state before the first event.
     type State: Default + Clone + Send;
 
-    /// The schemas of its records.
-    fn contract() -> &'static Contract;
+    /// The schemas of the log's commands and events.
+    fn definition() -> &'static LogDefinition;
 
-    /// The command that a record from outside holds; `None` when it is none of the domain's commands.
+    /// Decodes a command from outside; `None` when the record is not a command of the domain. The writer has checked
+    /// before that Postgres can store the record's texts.
     ///
     /// # Errors
-    /// Unreadable, as [`Received::read_storable`].
-    fn read_command(received: Received<'_>) -> Option<Result<Self::Command, DecodeError>>;
+    /// Unreadable, as [`Received::read`].
+    fn read_command(received: &Received<'_>) -> Option<Result<Self::Command, DecodeError>>;
 
-    /// The event that the log's JSON holds; `None` when `name` is none of the domain's events.
+    /// Decodes a stored event; `None` when the schema is not that of an event of the domain.
     ///
     /// # Errors
-    /// When the JSON has not the record's fields.
-    fn read_event(name: &str, data: &str) -> Option<serde_json::Result<Self::Event>>;
+    /// Unreadable, as [`RecordSchema::decode`].
+    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<Self::Event, DecodeError>>;
 
-    /// The record's name of a command.
+    /// The name of the command's record, such as `PostEntrySet`.
     fn command_name(command: &Self::Command) -> &'static str;
 
-    /// The record's name of an event.
+    /// The name of the event's record, such as `OrderPlaced`.
     fn event_name(event: &Self::Event) -> &'static str;
 
-    /// The streams that a command needs, each once; the first is the one it is addressed to.
+    /// The streams that a command needs, each once. The command's key and expected version belong to the first.
     ///
     /// # Errors
     /// When the command breaks a rule that needs no state.
     fn streams(command: &Self::Command) -> Result<Vec<StreamId>, Rejection>;
 
-    /// What happens, given the states of `streams(command)` in that order: events, each with the index of its stream.
+    /// Decides a command, given the states of `streams(command)` in that order. Returns events, each with the index of
+    /// its stream.
     ///
     /// # Errors
-    /// When a rule says no.
+    /// When a rule refuses the command.
     fn decide(command: &Self::Command, states: &[&Self::State]) -> Result<Vec<(usize, Self::Event)>, Rejection>;
 
-    /// What an event makes of its stream's state. Takes every event that was ever decided; never fails.
+    /// Applies an event to its stream's state. Must accept every event that was ever decided, also under older rules.
     fn evolve(state: &mut Self::State, event: &Self::Event);
 }

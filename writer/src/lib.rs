@@ -1,26 +1,28 @@
-//! The writer: takes commands from Kafka, decides them, commits their events, tells what became of them.
+//! The writer: reads commands from Kafka, decides them, commits their events, and sends their outcomes.
 //!
-//! Promises: a command id takes effect once, however often it comes; nothing is acknowledged before it is durable;
-//! nothing is dropped without an outcome or a dead letter. A batch goes decide in memory → one append → outcomes →
-//! offsets. Order is kept inside a topic's partition.
+//! Promises: a command id takes effect once, however often it comes; the writer acknowledges nothing before it is
+//! durable, and drops nothing without an outcome or a dead letter. For each batch it decides in memory, appends once,
+//! sends the outcomes, and then commits the offsets. It keeps the order inside a partition of the command topic.
 
 mod acknowledge;
+mod cache;
 mod command;
 mod commit;
 mod decide;
 mod domain;
+mod encoder;
 mod error;
 mod ingest;
-mod ledger;
 mod metrics;
 mod outgoing;
 mod read;
+mod schemas;
 mod service;
 mod spans;
 mod stages;
-mod states;
+mod starts;
+mod waiting;
 
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;
-pub use ledger::Ledger;
 pub use service::run;

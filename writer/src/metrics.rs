@@ -24,6 +24,26 @@ metric!(pub STALE: IntCounter = register_int_counter!(
     "Decisions that rested on an old version of a stream and were made again."
 ));
 
+metric!(pub LOST_COMMITS: IntCounter = register_int_counter!(
+    "millrace_writer_lost_commits_total",
+    "Times that Postgres no longer had the last event of a partition that this writer had seen committed."
+));
+
+metric!(pub MISSING: IntCounter = register_int_counter!(
+    "millrace_writer_missing_commands_total",
+    "Offsets of the command topic that were gone before they were read: commands that nobody answers."
+));
+
+metric!(pub REREAD: IntCounter = register_int_counter!(
+    "millrace_writer_reread_commands_total",
+    "Offsets of the command topic that were read again because Postgres lacked what Kafka said was dealt with."
+));
+
+metric!(pub WAITING: IntGauge = register_int_gauge!(
+    "millrace_writer_waiting_partitions",
+    "Partitions of the command topic whose next record names a schema that the registry can't be asked for."
+));
+
 metric!(pub STREAMS: IntCounterVec = register_int_counter_vec!(
     "millrace_writer_streams_total",
     "Streams that commands needed, by where their state was: cache or log.",
@@ -61,7 +81,7 @@ metric!(pub BATCH_COMMANDS: Histogram = register_histogram!(
     vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0]
 ));
 
-/// Makes every metric visible from the start, so that a dashboard shows zero, not nothing.
+/// Touches every metric at the start, so that dashboards show zero instead of nothing.
 pub fn declare() {
     use OutcomeKind::{Accepted, Conflict, DeadLettered, Rejected};
     for outcome in [Accepted, Rejected, Conflict, DeadLettered] {
@@ -70,12 +90,12 @@ pub fn declare() {
     for from in ["cache", "log"] {
         STREAMS.with_label_values(&[from]);
     }
-    millrace_runtime::show([&DUPLICATES, &STALE, &EVENTS]);
-    millrace_runtime::show([&ASSIGNED, &CACHED]);
+    millrace_runtime::show([&DUPLICATES, &STALE, &EVENTS, &LOST_COMMITS, &MISSING, &REREAD]);
+    millrace_runtime::show([&ASSIGNED, &CACHED, &WAITING]);
     millrace_runtime::show([&APPEND_SECONDS, &BATCH_COMMANDS, &COMMAND_TO_COMMIT_SECONDS]);
 }
 
-/// A batch is committed: how long its commands have been on their way. A command that comes again counts again.
+/// Observes, for a committed batch, how long its commands took from Kafka to the commit. Duplicates count again.
 pub fn committed(records: &[Record], unreadable: &[(usize, Unreadable)]) {
     let now = jiff::Timestamp::now().as_millisecond();
     let seconds = COMMAND_TO_COMMIT_SECONDS.local();

@@ -1,4 +1,4 @@
-//! What the writer tells: outcomes and dead letters, as Kafka records.
+//! Outcomes and dead letters as Kafka records.
 
 use jiff::Timestamp;
 use millrace_runtime::kafka::{Fields, Outgoing, Record};
@@ -8,32 +8,40 @@ use millrace_schemas::headers::{
     DLT_ORIGINAL_PARTITION, DLT_ORIGINAL_TIMESTAMP, DLT_ORIGINAL_TIMESTAMP_TYPE, DLT_ORIGINAL_TOPIC, OMITTED_BYTES,
     OUTCOME, TRACEPARENT,
 };
-use millrace_schemas::{Codec, EncodeError, LogName, Metadata, Outcome, Topic};
+use millrace_schemas::{EncodeError, LogName, Metadata, Outcome, RecordSchema, framing};
 use rdkafka::Message;
 use rdkafka::Timestamp as KafkaTimestamp;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 
 use crate::command::Unreadable;
 
-/// Largest record that is dead-lettered whole, in bytes of key, value and headers; well below what its topic takes, also
-/// where that has Kafka's usual limit of 1 MiB.
-const MAX_DEAD_LETTER: usize = 1_000_000;
+/// Largest record that becomes a dead letter whole, in bytes of key, value and headers. Well below the limit of its
+/// topic, also if somebody created that with Kafka's usual limit of 1 MiB.
+pub const MAX_DEAD_LETTER: usize = 1_000_000;
+/// Longest message of a shortened outcome, in characters.
+const MAX_SHORT_MESSAGE: usize = 1000;
 
-/// An outcome, ready to be sent.
+/// An outcome, encoded and ready to send.
 #[derive(Debug)]
 pub struct OutcomeRecord {
     command_id: String,
     value: Vec<u8>,
     headers: OwnedHeaders,
+    is_short: bool,
 }
 
 impl OutcomeRecord {
     /// Encodes an outcome. `metadata` is the command's.
     ///
     /// # Errors
-    /// When the schema can't hold it.
-    pub fn new(codec: &Codec, log: &LogName, outcome: &Outcome, metadata: &Metadata) -> Result<Self, EncodeError> {
-        let value = codec.encode(Topic::Outcomes, "Outcome", outcome)?;
+    /// When the outcome does not fit the schema.
+    pub fn new(
+        schema: &RecordSchema,
+        log: &LogName,
+        outcome: &Outcome,
+        metadata: &Metadata,
+    ) -> Result<Self, EncodeError> {
+        let value = schema.encode_framed(outcome)?;
         let source = format!("millrace/{log}");
         let time = Timestamp::from_microsecond(outcome.recorded_at).unwrap_or_default().to_string();
         let headers = OwnedHeaders::new()
@@ -50,14 +58,39 @@ impl OutcomeRecord {
             Some(value) => headers.insert(text(name, value)),
             None => headers,
         });
-        Ok(Self { command_id: outcome.command_id.clone(), value, headers })
+        Ok(Self { command_id: outcome.command_id.clone(), value, headers, is_short: false })
     }
 
-    /// As a record of the outcomes topic.
-    pub fn outgoing<'a>(&'a self, topic: &'a str) -> Outgoing<'a> {
+    /// The id of its command.
+    pub fn command_id(&self) -> &str {
+        &self.command_id
+    }
+
+    /// Size of its value, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.value.len()
+    }
+
+    /// Whether it is shortened already.
+    pub fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Cuts the message and leaves out the streams. `schema` is the one that it was made with.
+    pub fn shorten(&mut self, schema: &RecordSchema) {
+        self.is_short = true;
+        let outcome = framing::unframe(&self.value).ok().and_then(|(_, datum)| schema.decode::<Outcome>(datum).ok());
+        // what was encoded with a schema can be decoded with it
+        if let Some(value) = outcome.and_then(|outcome| schema.encode_framed(&short(outcome)).ok()) {
+            self.value = value;
+        }
+    }
+
+    /// The record for the outcomes topic.
+    pub fn outgoing<'a>(&'a self, topic: &'a str, partition: i32) -> Outgoing<'a> {
         Outgoing {
             topic,
-            partition: None,
+            partition: Some(partition),
             key: Some(self.command_id.as_bytes()),
             value: Some(&self.value),
             headers: self.headers.clone(),
@@ -66,7 +99,15 @@ impl OutcomeRecord {
     }
 }
 
-/// The outcome of unreadable input, for the sender that can be named.
+fn short(outcome: Outcome) -> Outcome {
+    let message = outcome.message.map(|message| match message.char_indices().nth(MAX_SHORT_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    });
+    Outcome { message, streams: Vec::new(), ..outcome }
+}
+
+/// The outcome of unreadable input, for a sender that gave a command id.
 pub fn dead_lettered(command_id: &str, unreadable: &Unreadable) -> Outcome {
     Outcome {
         command_id: command_id.to_owned(),
@@ -80,12 +121,19 @@ pub fn dead_lettered(command_id: &str, unreadable: &Unreadable) -> Outcome {
     }
 }
 
-/// The record as it came, with why it could not be read and where it came from in headers that redrive tools know. Of
-/// one that the topic might not take only those headers are kept, with the size of what is left out.
-pub fn dead_letter<'a>(topic: &'a str, group: &str, record: &'a Record, unreadable: &Unreadable) -> Outgoing<'a> {
+/// The record as it came, with added headers that say why it could not be read and where it came from; redrive tools
+/// know them. If the record has more than `whole` bytes, only the added headers remain, with the size of the omitted
+/// rest.
+pub fn dead_letter<'a>(
+    topic: &'a str,
+    group: &str,
+    record: &'a Record,
+    unreadable: &Unreadable,
+    whole: usize,
+) -> Outgoing<'a> {
     let message = &record.message;
     let bytes = bytes(message);
-    if bytes <= MAX_DEAD_LETTER {
+    if bytes <= whole {
         let headers = with_origin(message.headers().cloned().unwrap_or_default(), message, group, unreadable);
         return Outgoing {
             topic,
@@ -122,8 +170,8 @@ fn with_origin(headers: OwnedHeaders, message: &OwnedMessage, group: &str, unrea
         .insert(text(DLT_EXCEPTION_MESSAGE, &unreadable.reason))
 }
 
-/// Size of a record's key, value and headers.
-fn bytes(message: &OwnedMessage) -> usize {
+/// Size of a record's key, value and headers, in bytes.
+pub fn bytes(message: &OwnedMessage) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     length(message.key()) + length(message.payload()) + Fields::bytes(message)
 }

@@ -1,34 +1,33 @@
-//! From a Kafka record to a command.
+//! Reads a command from a Kafka record.
+
+use std::sync::Arc;
 
 use millrace_runtime::kafka::{Fields, Record};
+use millrace_runtime::trace::Traceparent;
 use millrace_schemas::headers::{
-    CE_ID, CE_SOURCE, CE_TYPE, CONTENT_TYPE, CORRELATION_ID, EXPECTED_VERSION, JSON, TRACEPARENT,
+    CAUSATION_ID, CE_ID, CE_SOURCE, CE_TYPE, CLIENT_ADDRESS, CONTENT_TYPE, CORRELATION_ID, EXPECTED_VERSION, JSON,
+    TRACEPARENT, USER_ID,
 };
-use millrace_schemas::{Codec, DecodeError, Metadata, Received, RegistryError, Topic};
+use millrace_schemas::{DecodeError, Metadata, Received, Topic, framing};
+use millrace_store::command_key;
 use rdkafka::Message;
 
 use crate::Domain;
 use crate::command::{Command, Sender, Unreadable};
+use crate::schemas::Schemas;
 
-/// Longest header value that goes with events and outcomes, in bytes.
+/// Longest header value that the writer accepts, in bytes: it copies headers to events and outcomes.
 const MAX_HEADER: usize = 200;
 
-/// Why there is no command.
+/// Why a record did not become a command.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It will never be readable.
+    /// Nobody will ever be able to read it.
     #[error("{}", .0.reason)]
     Unreadable(Unreadable),
-    /// The registry did not answer: read it again.
-    #[error(transparent)]
-    Transient(RegistryError),
-}
-
-impl ReadError {
-    /// Whether reading the same record again may succeed.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient(_))
-    }
+    /// The registry has not answered for this schema id yet: read it again.
+    #[error("the registry has not answered for schema {0}")]
+    Away(u32),
 }
 
 impl From<Unreadable> for ReadError {
@@ -37,11 +36,12 @@ impl From<Unreadable> for ReadError {
     }
 }
 
-impl From<DecodeError> for ReadError {
+impl From<DecodeError> for Unreadable {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::Unreadable { code, reason } => Unreadable::new(code, reason).into(),
-            DecodeError::Transient(error) => Self::Transient(error),
+            DecodeError::Unreadable { code, reason } => Self::new(code, reason),
+            // only a look-up gives this, and those try again until they have an answer
+            DecodeError::Transient(error) => Self::new("registry_unavailable", error.to_string()),
         }
     }
 }
@@ -49,18 +49,18 @@ impl From<DecodeError> for ReadError {
 /// Reads a record of the command topic.
 ///
 /// # Errors
-/// Unreadable, with the command id if that much could be read; or transient.
+/// Unreadable, with the command id if the record has a readable one; or away, while the registry does not answer.
 pub async fn read<D: Domain>(
-    codec: &Codec,
+    schemas: &mut Schemas,
     record: &Record,
     max_bytes: usize,
 ) -> Result<Command<D::Command>, ReadError> {
     let fields = Fields::of(&record.message);
     let id = command_id(&fields)?;
-    let metadata = metadata(&fields, &id);
+    let metadata = metadata(&fields, &id).map(Arc::new);
     let known = metadata.as_ref().ok().cloned();
     let named = |mut unreadable: Unreadable| {
-        let correlated = || Metadata { correlation_id: Some(id.clone()), ..Metadata::default() };
+        let correlated = || Arc::new(Metadata { correlation_id: Some(id.clone()), ..Metadata::default() });
         let metadata = known.clone().unwrap_or_else(correlated);
         unreadable.sender = Some(Box::new(Sender { command_id: id.clone(), metadata }));
         ReadError::Unreadable(unreadable)
@@ -75,23 +75,23 @@ pub async fn read<D: Domain>(
         Some(text) => text.parse().map_err(|e| Unreadable::new("invalid_expected_version", format!("{e}"))),
     };
     let expected = expected.map_err(named)?;
-    let decoded = match decode(codec, &fields, value).await {
+    let decoded = match decode(schemas, &fields, value).await {
         Ok(decoded) => decoded,
         Err(ReadError::Unreadable(unreadable)) => return Err(named(unreadable)),
-        Err(transient) => return Err(transient),
+        Err(away) => return Err(away),
     };
-    let name = decoded.record.name;
-    let body = D::read_command(decoded);
-    let body =
-        body.ok_or_else(|| named(Unreadable::new("wrong_type", format!("{name} is no command of this log."))))?;
-    let body = body.map_err(|error| match ReadError::from(error) {
-        ReadError::Unreadable(unreadable) => named(unreadable),
-        transient => transient,
-    })?;
-    Ok(Command { id, body, expected, metadata })
+    let unreadable = |error: DecodeError| named(error.into());
+    decoded.check().map_err(unreadable)?;
+    let name = decoded.name();
+    let body = D::read_command(&decoded);
+    let body = body
+        .ok_or_else(|| named(Unreadable::new("wrong_type", format!("{name} is not one of the log's commands."))))?
+        .map_err(unreadable)?;
+    let hash = decoded.content_hash();
+    Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
 }
 
-async fn decode<'a>(codec: &'a Codec, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
+async fn decode<'a>(schemas: &mut Schemas, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
     let json = header(fields, CONTENT_TYPE)?.is_some_and(|content_type| {
         let media_type = content_type.split(';').next().unwrap_or_default();
         media_type.trim().eq_ignore_ascii_case(JSON)
@@ -99,16 +99,19 @@ async fn decode<'a>(codec: &'a Codec, fields: &Fields<'_>, value: &'a [u8]) -> R
     let decoded = if json {
         let name = header(fields, CE_TYPE)?;
         let name = name.ok_or_else(|| Unreadable::new("no_type", "A JSON command needs the header ce_type."))?;
-        codec.decode_json(Topic::Commands, name, value)
+        schemas.codec().receive_json(Topic::Commands, name, value)
     } else {
-        codec.decode(Topic::Commands, value).await
+        if let Ok((id, _)) = framing::unframe(value) {
+            schemas.find(id).await.ok_or(ReadError::Away(id))??;
+        }
+        schemas.codec().receive(Topic::Commands, value).await // asks nobody: the codec knows the schema by now
     };
     decoded.map_err(|error| match error {
         DecodeError::Unreadable { code: "no_magic_byte", reason } if value.first() == Some(&b'{') => {
             let hint = format!("{reason}; JSON needs the header content-type: {JSON}");
             Unreadable::new("no_magic_byte", hint).into()
         }
-        error => error.into(),
+        error => Unreadable::from(error).into(),
     })
 }
 
@@ -135,29 +138,19 @@ fn value(record: &Record, max_bytes: usize) -> Result<&[u8], Unreadable> {
 
 fn metadata(fields: &Fields<'_>, id: &str) -> Result<Metadata, Unreadable> {
     let owned = |name| header(fields, name).map(|value| value.map(ToOwned::to_owned));
+    // W3C Trace Context: a receiver drops an invalid traceparent
+    let traceparent = header(fields, TRACEPARENT)?.and_then(|text| text.parse::<Traceparent>().ok());
     Ok(Metadata {
         correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
-        causation_id: Some(id.to_owned()),
+        causation_id: Some(owned(CAUSATION_ID)?.unwrap_or_else(|| id.to_owned())),
+        user_id: owned(USER_ID)?,
         source: owned(CE_SOURCE)?,
-        traceparent: owned(TRACEPARENT)?.filter(|text| is_traceparent(text)),
+        client_address: owned(CLIENT_ADDRESS)?,
+        traceparent: traceparent.map(|traceparent| traceparent.to_string()),
     })
 }
 
-/// Whether it is one as W3C Trace Context has it; one that is none is not to be handed on.
-fn is_traceparent(text: &str) -> bool {
-    let is_id = |part: &str, digits: usize| {
-        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_none = |part: &str| part.bytes().all(|byte| byte == b'0');
-    match text.split('-').collect::<Vec<_>>()[..] {
-        ["00", trace, span, flags] => {
-            is_id(trace, 32) && !is_none(trace) && is_id(span, 16) && !is_none(span) && is_id(flags, 2)
-        }
-        _ => false,
-    }
-}
-
-/// A header that Millrace reads, as short clean text. The last one counts where a name comes twice.
+/// The text of a header; it must be short and have no control characters. If a name comes twice, the last one counts.
 fn header<'r>(fields: &Fields<'r>, name: &str) -> Result<Option<&'r str>, Unreadable> {
     let Some(value) = fields.get(name) else { return Ok(None) };
     let invalid = |problem: &str| Unreadable::new("invalid_header", format!("The header {name} {problem}."));
@@ -169,27 +162,4 @@ fn header<'r>(fields: &Fields<'r>, name: &str) -> Result<Option<&'r str>, Unread
         return Err(invalid("has a control character"));
     }
     Ok(Some(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_traceparent_of_w3cs_form_is_one() {
-        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-        assert!(is_traceparent(&format!("00-{trace}-{span}-01")));
-        for none in [
-            String::new(),
-            "garbage".to_owned(),
-            format!("00-{trace}-{span}"),
-            format!("01-{trace}-{span}-01"),
-            format!("00-{trace}-{span}-01-more"),
-            format!("00-{}-{span}-01", trace.to_uppercase()),
-            format!("00-{}-{span}-01", "0".repeat(32)),
-            format!("00-{trace}-{}-01", "0".repeat(16)),
-        ] {
-            assert!(!is_traceparent(&none), "{none}");
-        }
-    }
 }

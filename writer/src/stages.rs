@@ -1,14 +1,14 @@
-//! Handing batches from stage to stage. A stage that waits for another is not stuck: it goes on beating.
+//! Hands batches from stage to stage. A stage that waits for another is not stuck, so it goes on beating.
 
 use std::time::Duration;
 
 use millrace_runtime::Health;
 use tokio::sync::mpsc;
 
-/// How often a stage that waits shows that it is alive.
+/// How often a waiting stage beats.
 pub const IDLE_BEAT: Duration = Duration::from_secs(1);
 
-/// The next batch; `None` when the stage before has ended.
+/// Waits for the next batch; `None` when the stage before has ended.
 pub async fn take<T>(health: &Health, batches: &mut mpsc::Receiver<T>) -> Option<T> {
     loop {
         health.beat();
@@ -18,7 +18,7 @@ pub async fn take<T>(health: &Health, batches: &mut mpsc::Receiver<T>) -> Option
     }
 }
 
-/// Hands a batch on as soon as there is room; false when the next stage has ended.
+/// Sends a batch to the next stage as soon as there is room; false when that stage has ended.
 pub async fn hand_on<T>(health: &Health, batches: &mpsc::Sender<T>, batch: T) -> bool {
     loop {
         health.beat();

@@ -1,4 +1,4 @@
-//! A flat-out consumer that decodes nothing. All of it blocks.
+//! A flat-out consumer that decodes nothing. Its functions block.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-/// A record that takes longer to come does not come.
+/// A record that takes longer is missing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads `count` records from the topic's beginning; records a second from the first on.
@@ -24,7 +24,7 @@ pub fn consume(config: &ClientConfig, topic: &str, partitions: i32, count: u64) 
 /// A consumer of all partitions from the same place on, outside of any group, with librdkafka's own sizes.
 pub fn reader(config: &ClientConfig, topic: &str, partitions: i32, from: Offset) -> anyhow::Result<BaseConsumer> {
     let mut config = config.clone();
-    // librdkafka wants a group's name, and makes no use of it without a subscription or a commit
+    // librdkafka demands a group, and makes no use of it without a subscription or a commit
     config.set("group.id", "millrace.bench").set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create()?;
     let mut assignment = TopicPartitionList::new();

@@ -1,4 +1,4 @@
-//! COPY, in and out.
+//! `COPY`, in and out.
 
 use std::io::Cursor;
 use std::pin::pin;
@@ -6,12 +6,19 @@ use std::time::Instant;
 
 use deadpool_postgres::Pool;
 use futures::{SinkExt, TryStreamExt};
+use millrace_schemas::LogName;
 use tokio::task::JoinSet;
 
 use super::Rows;
 
+/// What `COPY` fills: the columns of [`Rows::text`].
+const COPIED: &str =
+    "COPY ceiling.copied (position, version, recorded_at, event_id, partition, schema, stream_id, data,
+                      correlation_id, causation_id, source) FROM STDIN";
+
 /// Copies the rows in, shared among so many connections, one transaction each; rows a second.
-pub async fn copy_in(pool: &Pool, transactions: &[Rows], connections: usize, rows: usize) -> anyhow::Result<f64> {
+pub async fn copy_in(pool: &Pool, transactions: &[Rows], connections: usize) -> anyhow::Result<f64> {
+    let rows: usize = transactions.iter().map(Rows::len).sum();
     let mut shares: Vec<Vec<Cursor<Vec<u8>>>> = (0..connections).map(|_| Vec::new()).collect();
     for (index, rows) in transactions.iter().enumerate() {
         shares[index % connections].push(Cursor::new(rows.text()));
@@ -24,7 +31,7 @@ pub async fn copy_in(pool: &Pool, transactions: &[Rows], connections: usize, row
     let mut tasks = JoinSet::new();
     for (client, share) in ready {
         tasks.spawn(async move {
-            let mut sink = pin!(client.copy_in::<_, Cursor<Vec<u8>>>("COPY ceiling.copied FROM STDIN").await?);
+            let mut sink = pin!(client.copy_in::<_, Cursor<Vec<u8>>>(COPIED).await?);
             for chunk in share {
                 sink.send(chunk).await?;
             }
@@ -39,13 +46,13 @@ pub async fn copy_in(pool: &Pool, transactions: &[Rows], connections: usize, row
 }
 
 /// Copies all events out, the partitions shared among so many connections; rows a second.
-pub async fn copy_out(pool: &Pool, connections: usize, rows: u64) -> anyhow::Result<f64> {
+pub async fn copy_out(pool: &Pool, log: &LogName, connections: usize, rows: u64) -> anyhow::Result<f64> {
     let started = Instant::now();
     let mut tasks = JoinSet::new();
     for share in 0..connections {
         let client = pool.get().await?;
+        let sql = format!("COPY (SELECT * FROM \"{log}\".events WHERE partition % {connections} = {share}) TO STDOUT");
         tasks.spawn(async move {
-            let sql = format!("COPY (SELECT * FROM events WHERE partition % {connections} = {share}) TO STDOUT");
             let mut chunks = pin!(client.copy_out(&sql).await?);
             while chunks.try_next().await?.is_some() {}
             anyhow::Ok(())

@@ -1,4 +1,4 @@
-//! The plain insert: `INSERT … SELECT FROM unnest`, without a function, locks, stream heads or an inbox.
+//! The plain insert: `INSERT … SELECT FROM unnest`, without a function, locks, heads, streams or an inbox.
 
 use std::time::Instant;
 
@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use super::Rows;
 
 /// Inserts the rows, each element in a transaction of its own, over so many connections; rows a second.
-pub async fn insert(pool: &Pool, transactions: Vec<Rows>, connections: usize, rows: usize) -> anyhow::Result<f64> {
+pub async fn insert(pool: &Pool, transactions: Vec<Rows>, connections: usize) -> anyhow::Result<f64> {
+    let rows: usize = transactions.iter().map(Rows::len).sum();
     let mut shares: Vec<Vec<Rows>> = (0..connections).map(|_| Vec::new()).collect();
     for (index, rows) in transactions.into_iter().enumerate() {
         shares[index % connections].push(rows);

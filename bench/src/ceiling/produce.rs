@@ -1,4 +1,4 @@
-//! A flat-out producer of the relay's records. All of it blocks.
+//! A flat-out producer of the relay's records. Its functions block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use rdkafka::{ClientConfig, Offset};
 
 use super::consume::reader;
 
-/// How long all of it may take to be delivered after the last was handed over.
+/// How long Kafka may take to acknowledge everything after the last record was handed over.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Counts what was not delivered.
+/// Counts the records that Kafka did not take.
 #[derive(Default)]
 struct Failures(AtomicU64);
 
@@ -31,7 +31,7 @@ impl ProducerContext for Failures {
     }
 }
 
-/// The last records of a topic, so many of each partition, to be produced again.
+/// The last records of a topic, `of_each` of each partition.
 pub fn records_of(
     config: &ClientConfig,
     topic: &str,
@@ -51,7 +51,7 @@ pub fn records_of(
 /// Produces `count` records, over and over the same ones, and waits until all are delivered; records a second.
 pub fn produce(config: &ClientConfig, topic: &str, records: &[OwnedMessage], count: u64) -> anyhow::Result<f64> {
     let producer: BaseProducer<Failures> = config.create_with_context(Failures::default())?;
-    // connected before the clock runs
+    // makes the connection, so that the clock does not count it
     producer.client().fetch_metadata(Some(topic), PATIENCE)?;
     let started = Instant::now();
     for (_, record) in (0..count).zip(records.iter().cycle()) {

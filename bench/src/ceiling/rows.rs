@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
-use millrace_schemas::RecordedEvent;
+use millrace_schemas::LogName;
+use millrace_store::AppendBatch;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-/// The rows of one transaction.
+/// The rows of one transaction. Columns that the benchmark's events leave empty are left out.
 #[derive(Debug, Default)]
 pub struct Rows {
     partitions: Vec<i32>,
@@ -16,73 +17,83 @@ pub struct Rows {
     stream_ids: Vec<String>,
     versions: Vec<i64>,
     event_ids: Vec<Uuid>,
-    types: Vec<String>,
-    data: Vec<String>,
-    metadata: Vec<String>,
-    recorded_at: Vec<Timestamp>,
+    schemas: Vec<i16>,
+    data: Vec<Vec<u8>>,
+    correlation_ids: Vec<Option<String>>,
+    causation_ids: Vec<Option<String>>,
+    sources: Vec<Option<String>>,
 }
 
-/// Makes the tables that [`Rows`] go into.
-pub async fn create_tables(pool: &Pool) -> anyhow::Result<()> {
-    Ok(pool.get().await?.batch_execute(include_str!("sql/create_tables.sql")).await?)
+/// Makes the tables that [`Rows`] go into, like the log's.
+pub async fn create_tables(pool: &Pool, log: &LogName) -> anyhow::Result<()> {
+    let sql = include_str!("sql/create_tables.sql").replace(":log", &format!("\"{log}\""));
+    Ok(pool.get().await?.batch_execute(&sql).await?)
 }
 
 impl Rows {
-    /// The rows of events that were read from the log.
-    pub fn of(events: &[RecordedEvent<String>]) -> anyhow::Result<Self> {
+    /// The rows that a batch's events become.
+    pub fn of_batch(batch: &AppendBatch) -> Self {
         let mut rows = Self::default();
-        for event in events {
+        for event in &batch.events {
             rows.partitions.push(event.partition);
             rows.positions.push(event.position);
             rows.stream_ids.push(event.stream_id.to_string());
             rows.versions.push(event.version);
             rows.event_ids.push(event.event_id);
-            rows.types.push(event.event_type.clone());
-            rows.data.push(event.data.clone());
-            rows.metadata.push(serde_json::to_string(&event.metadata)?);
-            rows.recorded_at.push(event.recorded_at);
+            rows.schemas.push(event.schema);
+            rows.data.push(event.datum.clone());
+            rows.correlation_ids.push(event.metadata.correlation_id.clone());
+            rows.causation_ids.push(event.metadata.causation_id.clone());
+            rows.sources.push(event.metadata.source.clone());
         }
-        Ok(rows)
+        rows
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.positions.len()
     }
 
     /// As the parameters of `insert.sql`.
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 9] {
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 10] {
         [
             &self.partitions,
             &self.positions,
             &self.stream_ids,
             &self.versions,
             &self.event_ids,
-            &self.types,
+            &self.schemas,
             &self.data,
-            &self.metadata,
-            &self.recorded_at,
+            &self.correlation_ids,
+            &self.causation_ids,
+            &self.sources,
         ]
     }
 
-    /// As lines for COPY in its text format.
+    /// As lines for `COPY` in its text format, recorded now; `copy.rs` names the columns.
     pub fn text(&self) -> Vec<u8> {
-        let mut text = String::with_capacity(self.positions.len() * 600);
-        for i in 0..self.positions.len() {
-            let (data, metadata) = (escaped(&self.data[i]), escaped(&self.metadata[i]));
+        let recorded_at = Timestamp::now();
+        let mut text = String::with_capacity(self.len() * 600);
+        for i in 0..self.len() {
             // writing to a String can't fail
-            let _ = writeln!(
+            let _ = write!(
                 text,
-                "{}\t{}\t{}\t{}\t{}\t{}\t1\t{data}\t{metadata}\t{}",
-                self.partitions[i],
+                "{}\t{}\t{recorded_at}\t{}\t{}\t{}\t{}\t\\\\x",
                 self.positions[i],
-                self.stream_ids[i],
                 self.versions[i],
                 self.event_ids[i],
-                self.types[i],
-                self.recorded_at[i]
+                self.partitions[i],
+                self.schemas[i],
+                self.stream_ids[i],
             );
+            self.data[i].iter().for_each(|byte| {
+                let _ = write!(text, "{byte:02x}");
+            });
+            for column in [&self.correlation_ids, &self.causation_ids, &self.sources] {
+                let _ = write!(text, "\t{}", column[i].as_deref().unwrap_or("\\N"));
+            }
+            text.push('\n');
         }
         text.into_bytes()
     }
-}
-
-/// JSON text has no tab and no line break of its own; a backslash is COPY's escape.
-fn escaped(json: &str) -> String {
-    json.replace('\\', "\\\\")
 }

@@ -20,7 +20,8 @@ struct Batch {
 }
 
 impl Upserts {
-    /// Makes the table, with the accounts that `reporting` has, and `events` events' worth of batches, each folded from `batch` events.
+    /// Makes the table, with the accounts that `reporting` has, and batches for `events` events, each of which folds
+    /// `batch` of them.
     pub async fn prepare(pool: &Pool, work: &mut Work, events: u64, batch: u64) -> anyhow::Result<Self> {
         pool.get().await?.batch_execute(include_str!("sql/create_balances.sql")).await?;
         let batches: Vec<Batch> = (0..events.div_ceil(batch)).map(|_| Batch::of(work, batch / 2)).collect();
@@ -30,7 +31,7 @@ impl Upserts {
     /// Writes them, each in a transaction of its own, on one connection; events a second.
     pub async fn write(&self, pool: &Pool) -> anyhow::Result<f64> {
         let client = pool.get().await?;
-        // as a projector's
+        // as a projector's connection has it
         client.batch_execute("SET synchronous_commit = off").await?;
         let statement = client.prepare_cached(include_str!("sql/upsert.sql")).await?;
         let started = Instant::now();

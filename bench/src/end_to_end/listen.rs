@@ -1,4 +1,4 @@
-//! Listening to outcomes, as a client of the pipeline does. Blocks.
+//! Listening to outcomes, as a client of the pipeline does. Its functions block.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,33 +13,34 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use tokio::runtime::Handle;
 
 use super::run::Run;
+use crate::command_id::number_of;
 use crate::measured::histogram;
 
-/// Longest wait inside one poll; bounds how late the end is noticed.
+/// Longest wait inside one poll: the listener notices the end of the run that late.
 const POLL: Duration = Duration::from_millis(100);
-/// Events a second whose way to the read model is timed.
+/// With a rate: of how many events a second the time until they are visible is measured.
 const SAMPLES_PER_SECOND: u32 = 1000;
-/// Of so many commands one is looked at where no rate is asked for.
+/// Without a rate: the same, for one of so many commands.
 const ONE_OF: u64 = 20;
 
 /// What was heard.
 pub struct Heard {
-    /// From when a command was to be sent to its outcome.
+    /// From the time that a command was to be sent at, to its outcome.
     pub latencies: Histogram<u64>,
     /// Commands accepted within the measured time.
     pub accepted: u64,
     /// Commands with another outcome.
     pub refused: u64,
-    /// Events to look for in the read model.
+    /// Events whose way to the read model is timed.
     pub samples: Vec<Sample>,
 }
 
 /// An event that was committed.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Where it stands.
+    /// Its partition.
     pub partition: i32,
-    /// Where it stands.
+    /// Its position there.
     pub position: i64,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
@@ -55,7 +56,7 @@ pub fn listen(run: &Run, consumer: &BaseConsumer, codec: &Codec, runtime: &Handl
     while !run.is_over() {
         let Some(record) = consumer.poll(POLL) else { continue };
         let (record, now) = (record?, run.now());
-        let number = record.key().and_then(|key| std::str::from_utf8(key).ok()?.parse::<u64>().ok());
+        let number = record.key().and_then(|key| number_of(std::str::from_utf8(key).ok()?));
         let number = number.context("an outcome of somebody else's command")?;
         run.heard.fetch_add(1, Ordering::Relaxed);
         let intended = run.intended(number).context("the outcome of a command that was not sent")?;
@@ -78,8 +79,8 @@ fn is_accepted(record: &BorrowedMessage<'_>) -> bool {
 }
 
 async fn sample(codec: &Codec, record: &BorrowedMessage<'_>, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
-    let decoded = codec.decode(Topic::Outcomes, record.payload().unwrap_or_default()).await?;
-    let outcome: Outcome = decoded.read()?;
+    let received = codec.receive(Topic::Outcomes, record.payload().unwrap_or_default()).await?;
+    let outcome: Outcome = received.read()?;
     for token in outcome.token.iter().flat_map(|tokens| tokens.split(',')) {
         let Token { partition, position, .. } = token.parse()?;
         samples.push(Sample { partition, position, recorded_at: outcome.recorded_at });

@@ -12,10 +12,10 @@ use super::listen::Sample;
 use super::run::Run;
 use crate::measured::histogram;
 
-/// How often it is looked. Latencies are too long by up to so much.
+/// How often the benchmark looks. Latencies are too long by up to so much.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The same where no rate is asked for: looking costs as much as some hundred events.
+/// Without a rate, seldom: a look costs as much as some hundred events.
 const SELDOM: Duration = Duration::from_millis(20);
 
 /// When each partition's checkpoint was first seen at a position.
@@ -61,7 +61,7 @@ impl History {
         }
     }
 
-    /// From the recording of each sample to when it was seen; those never seen are left out.
+    /// From the recording of each sample to the look that saw it; samples that no look saw are left out.
     pub fn latencies(&self, samples: &[Sample]) -> Histogram<u64> {
         let mut latencies = histogram();
         for sample in samples {

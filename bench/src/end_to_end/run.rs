@@ -1,31 +1,31 @@
-//! What sender, listener and onlookers of a run share.
+//! What the sender, the listener and the onlookers of a run share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Commands that are sent together where no rate is asked for.
+/// Without a rate: commands that are sent together.
 pub const CHUNK: u64 = 250;
 
 /// A run. Times are microseconds since its start.
 pub struct Run {
     /// When it began.
     pub started: Instant,
-    /// Commands a second; `None`: as many as go with a bounded lag.
+    /// Commands a second; `None`: as fast as a bound on commands without an outcome allows.
     pub rate: Option<u32>,
-    /// What happens earlier is not measured: connections are made, the writer's memory is empty.
+    /// How long nothing is measured: services make connections, and the writer knows no account yet.
     pub warm_up: Duration,
     /// When the last command is sent.
     pub end: Duration,
     /// Commands handed to Kafka's client.
     pub sent: AtomicU64,
-    /// Commands whose outcome has been heard.
+    /// Commands whose outcome the listener has.
     pub heard: AtomicU64,
     /// Events that `reporting` has applied, the accounts' opening among them.
     pub visible: AtomicU64,
-    /// The listener and the onlooker have to end.
+    /// Tells the listener and the onlooker to end.
     over: AtomicBool,
-    /// When each chunk was sent, where no rate is asked for.
+    /// Without a rate: when each chunk was sent.
     chunks: Mutex<Vec<u64>>,
 }
 
@@ -63,7 +63,7 @@ impl Run {
         self.chunks().push(self.now());
     }
 
-    /// Whether a time is within what is measured.
+    /// Whether a time belongs to the measured part.
     pub fn is_measured(&self, at: u64) -> bool {
         (self.warm_up.as_micros()..self.end.as_micros()).contains(&u128::from(at))
     }

@@ -9,7 +9,7 @@ use deadpool_postgres::Pool;
 use millrace::CommandProducer;
 use millrace_compose::{Console, Progress};
 use millrace_runtime::kafka::client_config;
-use millrace_schemas::{Codec, Contract, Registry};
+use millrace_schemas::{Codec, Registry};
 use millrace_store::Log;
 use rdkafka::Offset;
 use rdkafka::consumer::BaseConsumer;
@@ -19,9 +19,9 @@ use super::listen::{Heard, listen};
 use super::look::{History, look};
 use super::run::Run;
 use super::send::{Commands, send};
+use crate::appends::streams;
 use crate::arguments::BenchArguments;
 use crate::ceiling::reader;
-use crate::fill::streams;
 use crate::measured::{Flow, Latency, ProcessUse};
 use crate::meter::{Meter, Watched};
 use crate::own_log::OwnLog;
@@ -29,12 +29,12 @@ use crate::relay::committed;
 use crate::run::WARM_UP;
 use crate::work::{ACCOUNTS, Work};
 
-/// How often it is looked whether everything is done.
+/// How often the benchmark looks whether everything is done.
 const LOOK: Duration = Duration::from_millis(20);
 /// A pipeline that is not done so long after the last command is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
-/// Everything that a run needs, made before its clock runs.
+/// Everything that a run needs, made before its clock starts.
 pub struct Through<'a> {
     log: &'a Log,
     pool: &'a Pool,
@@ -46,19 +46,19 @@ pub struct Through<'a> {
     measured: Duration,
 }
 
-/// What came of it.
+/// The figures of a run.
 pub struct Passed {
     /// Events that became visible in the measured time, a second.
     pub visible_per_second: f64,
     /// Accepted entry sets, and the lag.
     pub flow: Flow,
-    /// To the outcome, and to the read model.
+    /// From command to outcome, and from event to read model.
     pub latencies: Vec<Latency>,
-    /// In the measured time.
+    /// What processes used in the measured time.
     pub processes: Vec<ProcessUse>,
 }
 
-/// What was seen while commands were sent.
+/// What the benchmark saw while it sent commands.
 struct Observed {
     lag: [u64; 3],
     visible: u64,
@@ -86,7 +86,7 @@ impl<'a> Through<'a> {
         arguments: &BenchArguments,
     ) -> anyhow::Result<Self> {
         let registry = Registry::new(own.settings.registry_url()?)?;
-        let codec = Codec::connect(registry, &own.name, Contract::ledger()).await?;
+        let codec = Codec::connect(registry, &own.name, millrace::ledger().definition()).await?;
         let (config, topic) = (client_config(&own.settings)?, own.name.outcomes_topic());
         Ok(Self {
             log,
@@ -124,7 +124,7 @@ impl<'a> Through<'a> {
     }
 }
 
-/// Looks at the lag after a third, two thirds, and at the end of the measured time, and at what the processes use.
+/// Measures the lag after a third, two thirds, and at the end of the measured time, and what the processes use in it.
 async fn observe(run: &Run, watched: Vec<Watched>) -> anyhow::Result<Observed> {
     let third = (run.end - run.warm_up) / 3;
     tokio::time::sleep_until((run.started + run.warm_up).into()).await;
@@ -140,7 +140,7 @@ async fn observe(run: &Run, watched: Vec<Watched>) -> anyhow::Result<Observed> {
     Ok(Observed { lag, visible, processes: meter.read(visible) })
 }
 
-/// Events of commands sent that are not visible.
+/// Events that are not visible yet, of all commands that were sent.
 fn behind(run: &Run) -> u64 {
     let events = ACCOUNTS as u64 + 2 * run.sent.load(Ordering::Relaxed);
     events.saturating_sub(run.visible.load(Ordering::Relaxed))

@@ -1,10 +1,16 @@
 //! Chooses a port for each server: the one that the caller asks for, else the one that the stack had, else the default.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
 
 use crate::error::{PortOwner, Result, StackError};
 use crate::folder::ChosenPorts;
 use crate::server::Server;
+
+/// How long a process that is ending may hold on to its port.
+const ENDING: Duration = Duration::from_secs(5);
+/// How often the port is tried meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The ports that the caller asks for. `None` keeps the port that the stack has, or takes the default. `Some(0)` takes
 /// any free port.
@@ -114,7 +120,7 @@ fn reserve(slot: Slot, port: u16, given: &[u16], held: &mut Vec<TcpListener>) ->
     if given.contains(&port) {
         return Err(StackError::PortTwice { port });
     }
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+    match listen(port) {
         Ok(listener) => {
             held.push(listener);
             Ok(port)
@@ -129,6 +135,24 @@ fn reserve(slot: Slot, port: u16, given: &[u16], held: &mut Vec<TcpListener>) ->
             doing: format!("listening on port {port} (change it by {})", slot.flag()),
             source: error,
         }),
+    }
+}
+
+/// Listens on a port. One that is taken by nobody is still held by a process that is ending, such as a server that was
+/// killed a moment ago: that is waited for.
+fn listen(port: u16) -> std::io::Result<TcpListener> {
+    let deadline = Instant::now() + ENDING;
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse
+                    && Instant::now() < deadline
+                    && PortOwner::of(port).is_none() =>
+            {
+                std::thread::sleep(LOOK);
+            }
+            listening => return listening,
+        }
     }
 }
 

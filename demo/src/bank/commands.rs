@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use jiff::civil::{Date, date};
-use millrace_schemas::ledger::{ACCOUNT, Entry, LedgerCommand, OpenAccount, PostEntrySet};
+use millrace_domains::ledger::{ACCOUNT, Entry, LedgerCommand, OpenAccount, PostEntrySet};
 
 use super::description::description;
 use super::internal_account::internal_account;

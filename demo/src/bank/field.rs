@@ -45,7 +45,7 @@ impl<'a> Field<'a> {
         date.ok_or_else(|| self.error("a day as YYMMDD"))
     }
 
-    /// Crowns with two decimals as hellers, digit by digit: no float comes near them.
+    /// Crowns with two decimals as hellers, digit by digit: a float would round them.
     pub fn minor_units(&self) -> Result<i64, ParseError> {
         minor_units(self.raw).ok_or_else(|| self.error("an amount with two decimals"))
     }

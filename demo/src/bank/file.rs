@@ -9,7 +9,7 @@ use super::transaction::{COLUMNS, Transaction};
 
 static TRANS_ASC_GZ: &[u8] = include_bytes!("data/trans.asc.gz");
 
-/// Why the file could not be read. Neither is mended by trying again: the binary was built from a damaged file.
+/// Why the file could not be read. Trying again does not help: the binary was built from a damaged file.
 #[derive(Debug)]
 pub enum ReadError {
     /// It does not unpack to text.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::civil::date;
-use millrace_schemas::ledger::{Entry, LedgerCommand, PostEntrySet};
+use millrace_domains::ledger::{Entry, LedgerCommand, PostEntrySet};
 
 use super::commands::{BankCommand, Commands};
 use super::expected::{Agreement, DayTotal, account_ends, balances, busiest, daily_totals};

@@ -1,4 +1,4 @@
-//! One row of the file, typed, and nothing let through that the file's description does not name.
+//! One row of the file, typed. A value that the file's description does not name is an error.
 
 use jiff::civil::Date;
 

@@ -1,16 +1,18 @@
-//! What counts as a difference in one partition, as a few rules. Pure.
+//! The rules for what counts as a difference in one partition. Pure functions.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use millrace_schemas::{RecordedEvent, framing};
+use millrace_store::Fork;
 use uuid::Uuid;
 
 use super::topic::TopicRecord;
 
-/// What a record that does not belong where it stands may mean.
+/// Why a record may stand where it does not belong; the end of such messages.
 const MEANING: &str = "somebody else wrote to the topic, or Postgres was set back";
 
-/// Something that is not as it must be. An audit ends with the first.
+/// A difference, as a sentence. The audit ends at the first one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference(pub String);
 
@@ -22,13 +24,13 @@ impl std::fmt::Display for Difference {
 
 impl std::error::Error for Difference {}
 
-/// How far a partition must reach.
+/// How far Postgres and the read models are in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stand {
     pub(super) partition: i32,
-    /// What Postgres held when the audit began.
+    /// The last position in Postgres when the audit began.
     pub(super) head: i64,
-    /// The checkpoint of each read model, looked at later.
+    /// The checkpoint of each read model, read after the head.
     pub(super) read_models: BTreeMap<String, i64>,
 }
 
@@ -38,7 +40,7 @@ impl Stand {
         self.read_models.values().copied().fold(self.head, i64::max)
     }
 
-    /// Postgres ends with `last`, before `end`.
+    /// The difference that Postgres ends with position `last`, before [`Stand::end`].
     pub(super) fn missing_after(&self, last: i64) -> Difference {
         let Self { partition, head, .. } = self;
         let ahead = self.read_models.iter().find(|(_, checkpoint)| **checkpoint > last);
@@ -54,7 +56,7 @@ impl Stand {
         })
     }
 
-    /// Every read model has applied what Postgres held.
+    /// Checks that every read model has applied all events up to the head.
     pub(super) fn none_behind(&self) -> Result<(), Difference> {
         let Self { partition, head, .. } = self;
         match self.read_models.iter().find(|(_, checkpoint)| *checkpoint < head) {
@@ -67,11 +69,11 @@ impl Stand {
         }
     }
 
-    /// The position from which on the topic is compared: 1, unless retention has deleted the first records.
+    /// The first position to compare in the topic: 1, unless retention has deleted the first records.
     pub(super) fn first_compared(&self, first_offset: i64, record: Option<&TopicRecord>) -> Result<i64, Difference> {
         let (partition, end) = (self.partition, self.end());
         match record {
-            // without a position, it is found to differ from position 1
+            // a record without a position will differ from position 1
             Some(record) if first_offset > 0 => Ok(record.position.unwrap_or(1)),
             Some(_) => Ok(1),
             None if first_offset > 0 || end == 0 => Ok(end + 1),
@@ -82,7 +84,7 @@ impl Stand {
     }
 }
 
-/// Where Postgres is being read: after `last`, recorded at `since`, comes `next`.
+/// Checks that the next event in Postgres has the next position, and was not recorded before the last one.
 pub(super) fn in_sequence(
     partition: i32,
     (last, since): (i64, Timestamp),
@@ -99,19 +101,48 @@ pub(super) fn in_sequence(
     Ok(())
 }
 
-/// What the topic has where `position` belongs, against the id of the event that Postgres has there; none: Postgres
-/// ends before.
+/// The difference that Postgres has another event, or none, where the audit has read one.
+pub(super) fn set_back(fork: &Fork) -> Difference {
+    let (partition, position) = (fork.cursor.partition, fork.cursor.position);
+    let found = fork.found.map_or_else(|| "no event".to_owned(), |id| format!("event {id}"));
+    let read = fork.cursor.event_id.unwrap_or_default();
+    Difference(format!(
+        "Postgres had event {read} at position {position} of partition {partition} when the audit read it, and has {found} \
+         there now: Postgres was set back"
+    ))
+}
+
+/// The part of an event in Postgres that its record in the topic must repeat.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogEvent<'e> {
+    pub(super) event_id: Uuid,
+    pub(super) stream_id: &'e str,
+    pub(super) version: i64,
+    /// The datum in its frame.
+    pub(super) value: &'e [u8],
+}
+
+impl<'e> From<&'e RecordedEvent> for LogEvent<'e> {
+    fn from(event: &'e RecordedEvent) -> Self {
+        let RecordedEvent { event_id, stream_id, version, value, .. } = event;
+        Self { event_id: *event_id, stream_id: stream_id.as_str(), version: *version, value }
+    }
+}
+
+/// Checks that the topic's next record is the event that Postgres has at `position`. `event` is `None` when Postgres
+/// ends before that, and `record` is `None` when the topic does.
 pub(super) fn same(
     partition: i32,
     position: i64,
-    in_log: Option<Uuid>,
+    in_log: Option<LogEvent<'_>>,
     record: Option<&TopicRecord>,
 ) -> Result<(), Difference> {
-    let Some(TopicRecord { offset, position: found, event_id }) = record else {
+    let Some(record) = record else {
         return Err(Difference(format!(
             "the topic ends before position {position} of partition {partition}, which Postgres has; is a relay running?"
         )));
     };
+    let TopicRecord { offset, position: found, event_id, .. } = record;
     let place = match found {
         Some(found) => format!("the topic has position {found} at offset {offset} of partition {partition}"),
         None => format!("the topic has no readable position at offset {offset} of partition {partition}"),
@@ -125,11 +156,47 @@ pub(super) fn same(
     if *found != Some(position) {
         return Err(Difference(format!("{place}, where position {position} belongs: {MEANING}")));
     }
-    if *event_id != Some(in_log) {
+    if *event_id != Some(in_log.event_id) {
         let found = event_id.map_or_else(|| "no readable event id".to_owned(), |id| format!("event {id}"));
-        return Err(Difference(format!("{place} with {found}, and Postgres has event {in_log} there: {MEANING}")));
+        let expected = in_log.event_id;
+        return Err(Difference(format!("{place} with {found}, and Postgres has event {expected} there: {MEANING}")));
     }
-    Ok(())
+    match what_differs(in_log, record) {
+        None => Ok(()),
+        Some(what) => Err(Difference(format!("{place} with the event that Postgres has there, but {what}"))),
+    }
+}
+
+/// In what a record differs from the event with the same id.
+fn what_differs(event: LogEvent<'_>, record: &TopicRecord) -> Option<String> {
+    let LogEvent { stream_id, version, value, .. } = event;
+    if record.key.as_deref() != Some(stream_id.as_bytes()) {
+        let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key));
+        let key = key.map_or_else(|| "without a key".to_owned(), |key| format!("with the key {key:?}"));
+        return Some(format!("{key}, and its stream is {stream_id}"));
+    }
+    if record.version != Some(version) {
+        let found = record.version.map_or_else(|| "no readable version".to_owned(), |found| format!("version {found}"));
+        return Some(format!("with {found} of {stream_id}, and Postgres says version {version}"));
+    }
+    let found = record.value.as_deref().unwrap_or_default();
+    (found != value).then(|| bytes_that_differ(value, found))
+}
+
+/// Where the values in topic and Postgres begin to differ.
+fn bytes_that_differ(expected: &[u8], found: &[u8]) -> String {
+    let (Ok((schema, datum)), Ok((found_schema, found_datum))) = (framing::unframe(expected), framing::unframe(found))
+    else {
+        return format!("its value of {} bytes has no frame", found.len());
+    };
+    if schema != found_schema {
+        return format!("its value has the schema id {found_schema}, and Postgres says {schema}");
+    }
+    let same = datum.iter().zip(found_datum).take_while(|(expected, found)| expected == found).count();
+    let (length, found_length) = (datum.len(), found_datum.len());
+    format!(
+        "its datum of {found_length} bytes is not the one of {length} bytes in Postgres: they differ from byte {same} on"
+    )
 }
 
 #[cfg(test)]

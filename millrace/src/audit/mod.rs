@@ -1,10 +1,10 @@
-//! `millrace audit`: the proof that Postgres, topic and read models hold the same history.
+//! `millrace audit` proves that Postgres, topic and read models hold the same history.
 //!
-//! For every partition: Postgres holds positions 1..n; the topic holds the same events in the same order, each once
-//! (from where its retention begins), and nothing else, to its end; each read model has applied all n, and none that
-//! Postgres does not have. While events come, n is what Postgres held when the audit began, and the topic is still
-//! compared to the end that it had when its reading began. The reporting read model is computed again from the log, by
-//! arithmetic of the audit's own, at exactly the checkpoints that it stands at.
+//! In every partition it checks that Postgres holds positions 1..n; that the topic holds the same events byte for byte,
+//! in the same order, each once, and nothing else (retention may have deleted the first ones); and that each read model
+//! has applied all n events, and none that Postgres lacks. While events come, n is the head when the audit began, and
+//! the audit compares the topic to the end that it had when it began to read it. For a ledger, the audit also computes
+//! the reporting read model again from the log, with its own arithmetic, at exactly the read model's checkpoints.
 
 mod books;
 mod difference;
@@ -18,15 +18,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
+use millrace_domains::ledger::Ledger;
 use millrace_projectors::reporting::ReportingSnapshot;
 use millrace_runtime::kafka::client_config;
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::LogName;
 use millrace_store::Log;
+use millrace_writer::Domain;
 use rdkafka::ClientConfig;
 
 use crate::cli::AuditArguments;
 use crate::exit::NO;
+use crate::logs::Logs;
 use crate::output::Output;
 use books::Books;
 use difference::{Difference, Stand};
@@ -35,23 +38,29 @@ use report::PartitionReport;
 pub use report::{Report, text};
 use waiting::{Checkpoints, wait_for};
 
-/// The command. Answers no when something differs.
-pub async fn run(settings: &Settings, arguments: &AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let report = audit(settings, Duration::from_secs(arguments.wait)).await?;
+/// Runs the command. The answer is no when something differs.
+pub async fn run(
+    logs: &Logs,
+    settings: &Settings,
+    arguments: &AuditArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let report = audit(logs, settings, Duration::from_secs(arguments.wait)).await?;
     output.print(&report, text)?;
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
 
-/// Audits the log of the settings, after waiting at most `patience` for what is behind.
+/// Audits the log in the settings. First waits until topic and read models have caught up, but at most for `patience`.
 ///
 /// # Errors
-/// When a server does not answer. A difference is no error: the report has it.
-pub async fn audit(settings: &Settings, patience: Duration) -> anyhow::Result<Report> {
+/// When a server does not answer. A difference is not an error: it is in the report.
+pub async fn audit(logs: &Logs, settings: &Settings, patience: Duration) -> anyhow::Result<Report> {
     let started = Instant::now();
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 2)?;
     let log = Log::open(&postgres::connect(&pool, settings.postgres_url()?).await?, name.clone()).await?;
-    let audit = Audit { kafka: client_config(settings)?, topic: name.events_topic(), pool, log };
+    let read_models = logs.of(settings)?.projectors().iter().map(|projector| projector.name()).collect();
+    let audit = Audit { kafka: client_config(settings)?, topic: name.events_topic(), read_models, pool, log };
     let mut report = Report::new(name);
     match audit.compare(patience, &mut report).await {
         Ok(()) => report.ok = true,
@@ -61,29 +70,34 @@ pub async fn audit(settings: &Settings, patience: Duration) -> anyhow::Result<Re
     Ok(report)
 }
 
+/// The read model that the audit computes again.
+const REPORTING: &str = "reporting";
+
 struct Audit {
     kafka: ClientConfig,
     topic: String,
+    /// The names of the read models, which are also their Postgres schemas.
+    read_models: Vec<&'static str>,
     pool: Pool,
     log: Log,
 }
 
 impl Audit {
-    /// Compares everything, and reports each partition that agrees.
+    /// Compares everything, and adds each compared partition to the report.
     ///
     /// # Errors
     /// The first [`Difference`]; or a server does not answer.
     async fn compare(&self, patience: Duration, report: &mut Report) -> anyhow::Result<()> {
-        let heads = self.log.heads(&self.pool.get().await?).await?;
+        let heads = self.log.positions(&self.pool.get().await?).await?;
         let mut checkpoints = wait_for(self, &heads, patience).await?;
-        let snapshot = ReportingSnapshot::read(&mut **self.pool.get().await?, self.log.name()).await?;
-        // the balances are those of these checkpoints
-        checkpoints.insert("reporting".to_owned(), snapshot.checkpoints.clone());
-        let mut books = Books::default();
-        for (partition, head) in (0..).zip(heads) {
+        let mut books = self.books().await?;
+        if let Some(books) = &books {
+            // The books were read later: their balances belong to their own, perhaps newer, checkpoints.
+            checkpoints.insert(REPORTING.to_owned(), books.shown.checkpoints.clone());
+        }
+        for (partition, head) in heads {
             let stand = stand(partition, head, &checkpoints);
-            let reporting = snapshot.checkpoints.get(&partition).copied().unwrap_or(0);
-            let look = |event: &_| books.take_in_up_to(reporting, event);
+            let look = |event: &_| books.as_mut().map_or(Ok(()), |books| books.take_in(event));
             let compared = compare(self, &stand, look).await?;
             let behind = stand.none_behind();
             report.events += stand.end();
@@ -96,8 +110,20 @@ impl Audit {
             });
             behind?;
         }
-        report.accounts = books.accounts();
-        Ok(books.compare(&snapshot)?)
+        if let Some(books) = books {
+            report.accounts = Some(books.accounts());
+            books.compare()?;
+        }
+        Ok(())
+    }
+
+    /// The books of a ledger with the reporting read model; `None` for any other log.
+    async fn books(&self) -> anyhow::Result<Option<Books>> {
+        if self.log.definition() != Ledger::definition().name || !self.read_models.contains(&REPORTING) {
+            return Ok(None);
+        }
+        let shown = ReportingSnapshot::read(&mut **self.pool.get().await?, self.log.name()).await?;
+        Ok(Some(Books::new(shown)))
     }
 }
 

@@ -1,38 +1,38 @@
-//! One partition: Postgres against the topic, to the end of both.
+//! Compares one partition in Postgres and in the topic, to the end of both.
 
 use std::collections::VecDeque;
 
 use deadpool_postgres::Object;
 use millrace_schemas::RecordedEvent;
-use millrace_store::{Cursor, Log};
+use millrace_store::{Cursor, Log, PageLimit};
 
 use super::Audit;
-use super::difference::{Difference, Stand, in_sequence, same};
+use super::difference::{Difference, LogEvent, Stand, in_sequence, same, set_back};
 use super::topic::TopicRecords;
 
-/// Events asked for at a time.
-const PAGE: i64 = 5000;
+/// Events to read from Postgres at once.
+const PAGE: PageLimit = PageLimit { events: 5000, bytes: 8 << 20 };
 
-/// What was compared.
+/// How much of the topic was compared.
 pub(super) struct Compared {
-    /// The position that the topic begins with, none when it is empty.
+    /// The position of the topic's first record; `None` when the topic is empty.
     pub(super) topic_begins_at: Option<i64>,
-    /// Records of the topic: every one that it held when the comparison began.
+    /// How many records the topic held when the comparison began; all were compared.
     pub(super) topic_records: i64,
 }
 
-/// Compares the partition's events with the topic's records, and shows each event of Postgres to `look`, in order: all
-/// up to the end of `stand`, and on to where the topic ends, which while events come may be later.
+/// Compares the partition's events with the topic's records, and calls `look` for each event in Postgres, in order. It
+/// goes up to the end of `stand`, or to the topic's end, which may be later while events come.
 ///
 /// # Errors
 /// The first [`Difference`]; or Kafka or Postgres does not answer.
 pub(super) async fn compare(
     audit: &Audit,
     stand: &Stand,
-    mut look: impl FnMut(&RecordedEvent<String>) -> Result<(), Difference>,
+    mut look: impl FnMut(&RecordedEvent) -> Result<(), Difference>,
 ) -> anyhow::Result<Compared> {
     let (partition, end) = (stand.partition, stand.end());
-    // opened first: what the topic holds by now, Postgres has when it is asked later
+    // Open the topic before reading Postgres: then Postgres has every event that the topic has by now.
     let mut topic = TopicRecords::read(&audit.kafka, &audit.topic, partition).await?;
     let mut record = topic.next().await?;
     let first = stand.first_compared(topic.first_offset, record.as_ref())?;
@@ -50,19 +50,19 @@ pub(super) async fn compare(
         if event.as_ref().is_some_and(|event| event.position < first) {
             continue;
         }
-        same(partition, last + 1, event.map(|event| event.event_id), record.as_ref())?;
+        same(partition, last + 1, event.as_ref().map(LogEvent::from), record.as_ref())?;
         record = topic.next().await?;
         compared.topic_records += 1;
     }
     Ok(compared)
 }
 
-/// The events of a partition in Postgres, from the first on.
+/// Reads the events of a partition from Postgres, page by page from the first on.
 struct LogEvents<'a> {
     log: &'a Log,
     client: Object,
-    page: VecDeque<RecordedEvent<String>>,
-    /// The last event handed out.
+    page: VecDeque<RecordedEvent>,
+    /// At the last event that `next` returned.
     cursor: Cursor,
 }
 
@@ -72,15 +72,19 @@ impl<'a> LogEvents<'a> {
         Ok(Self { log: &audit.log, client, page: VecDeque::new(), cursor: Cursor::start(partition) })
     }
 
-    /// The next event; `None` when Postgres has no more now.
-    async fn next(&mut self) -> anyhow::Result<Option<RecordedEvent<String>>> {
+    /// The next event; `None` when Postgres has no further event yet.
+    async fn next(&mut self) -> anyhow::Result<Option<RecordedEvent>> {
         if self.page.is_empty() {
-            self.page = self.log.read(&self.client, &[self.cursor], PAGE).await?.into();
+            let page = self.log.read(&self.client, &[self.cursor], PAGE).await?;
+            if let Some(fork) = page.forks.first() {
+                return Err(set_back(fork).into());
+            }
+            self.page = page.events.into();
         }
         let Some(event) = self.page.pop_front() else { return Ok(None) };
-        let Cursor { partition, position, recorded_at } = self.cursor;
+        let Cursor { partition, position, recorded_at, .. } = self.cursor;
         in_sequence(partition, (position, recorded_at), (event.position, event.recorded_at))?;
-        self.cursor = Cursor { partition, position: event.position, recorded_at: event.recorded_at };
+        self.cursor = Cursor::after(&event);
         Ok(Some(event))
     }
 }

@@ -1,4 +1,4 @@
-//! What an audit tells.
+//! The report of an audit.
 
 use std::collections::BTreeMap;
 
@@ -8,56 +8,57 @@ use serde::Serialize;
 /// What an audit found.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Nothing differs.
+    /// Whether the audit found no difference.
     pub ok: bool,
-    /// The log.
+    /// The audited log.
     pub log: LogName,
-    /// Events compared.
+    /// How many events were compared.
     pub events: i64,
-    /// Accounts whose balances were computed again.
-    pub accounts: usize,
-    /// The first thing that differs.
+    /// How many accounts' balances were computed again; `None` when the log has no reporting read model.
+    pub accounts: Option<usize>,
+    /// The first difference, as a sentence.
     pub first_difference: Option<String>,
-    /// What stands in each partition, up to the first difference.
+    /// The compared partitions; after a difference the later ones are missing.
     pub partitions: Vec<PartitionReport>,
-    /// How long it took.
+    /// How long the audit took.
     pub seconds: f64,
 }
 
-/// What stands in one partition.
+/// The report of one partition.
 #[derive(Debug, Serialize)]
 pub struct PartitionReport {
-    /// The partition.
+    /// From 0.
     pub partition: i32,
-    /// Events in Postgres, positions 1 to this. While events come, the topic may have been compared further.
+    /// How many events Postgres holds: positions 1 to this. While events come, the topic may have been compared
+    /// further.
     pub events: i64,
-    /// The position that the topic begins with, none when it is empty. Above 1, retention has deleted what was before.
+    /// The position of the topic's first record; `None` when the topic is empty. Above 1, retention has deleted the
+    /// earlier ones.
     pub topic_begins_at: Option<i64>,
-    /// Records of the topic that were compared: all that it held.
+    /// How many records of the topic were compared: all that it held.
     pub topic_records: i64,
-    /// The checkpoint of each read model.
+    /// The last position that each read model has applied.
     pub read_models: BTreeMap<String, i64>,
 }
 
 impl Report {
-    /// Of nothing yet.
+    /// A report without partitions yet, and not ok.
     pub(super) fn new(log: LogName) -> Self {
-        Self { ok: false, log, events: 0, accounts: 0, first_difference: None, partitions: Vec::new(), seconds: 0.0 }
+        Self { ok: false, log, events: 0, accounts: None, first_difference: None, partitions: Vec::new(), seconds: 0.0 }
     }
 }
 
-/// The report for a person.
+/// The report as text for people.
 pub fn text(report: &Report) -> String {
     let log = &report.log;
     let deleted: String = report.partitions.iter().filter_map(deleted_by_retention).collect();
     match &report.first_difference {
         None => format!(
             "audit of {log}: ok\n  {} events in {} partitions: positions 1..n in Postgres, the same in the topic in the \
-             same\n  order, applied by every read model\n{deleted}  {} balances and the daily totals computed again \
-             from the log: all agree\n  {:.1} s",
+             same\n  order, byte for byte, applied by every read model\n{deleted}{}  {:.1} s",
             report.events,
             report.partitions.len(),
-            report.accounts,
+            computed_again(report.accounts),
             report.seconds
         ),
         Some(difference) => {
@@ -66,7 +67,13 @@ pub fn text(report: &Report) -> String {
     }
 }
 
-/// A line on what could not be compared, because the topic does not have it any more.
+fn computed_again(accounts: Option<usize>) -> String {
+    accounts.map_or_else(String::new, |accounts| {
+        format!("  {accounts} balances and the daily totals computed again from the log: all agree\n")
+    })
+}
+
+/// A line for people on events that could not be compared, because the topic no longer has them.
 fn deleted_by_retention(partition: &PartitionReport) -> Option<String> {
     let PartitionReport { partition, events, topic_begins_at, .. } = partition;
     match topic_begins_at {

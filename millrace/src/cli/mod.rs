@@ -1,5 +1,6 @@
 //! The command line.
 
+mod events_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -13,15 +14,16 @@ use millrace_runtime::Overrides;
 use crate::apart::ProgramArguments;
 use crate::output::Output;
 
+pub use events_arguments::EventsArguments;
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
 /// An event-sourced pipeline on Kafka and Postgres.
 ///
 /// Settings: defaults < file (--config) < environment (MILLRACE_...) < flags.
-/// Exit codes: 0 done; 1 the answer is no (a command refused or not found, an audit or a demo that does not agree, a
-/// benchmark below its gate); 2 wrong usage or settings, also a name, an id or an address that is none; 3 something
-/// failed, such as a server that does not answer.
+/// Exit codes: 0 done; 1 the answer is no (a command refused or not found, an audit or a demo that found a difference,
+/// a benchmark below its gate); 2 wrong usage or settings, also an invalid name, id or address; 3 something failed,
+/// such as a server that does not answer.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120)]
 pub struct Cli {
@@ -36,15 +38,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the local stack: Postgres, Kafka, the registry, and the services. Run it again to start what is missing.
+    /// Start the local stack: Postgres, Kafka, the registry, and the services. Starts only those that do not run.
     Up(UpArguments),
     /// Stop what `up` started.
     Down(StackArguments),
     /// Print the stack's addresses as shell exports: eval "$(millrace env)".
     Env(StackArguments),
-    /// Show the pipeline on the transactions of a real bank, from nothing to an audited end.
+    /// Show the pipeline on the transactions of a real bank: start a new stack, load them, and audit the result.
     Demo(ProgramArguments),
-    /// Measure the pipeline beside what the same servers do without Millrace in the way.
+    /// Measure the pipeline, and beside it what the same servers do without Millrace.
     Bench(ProgramArguments),
     /// Run a writer: commands in, events into Postgres.
     Writer(ServiceArguments),
@@ -52,35 +54,37 @@ pub enum Command {
     Relay(ServiceArguments),
     /// Run a projector: events from Kafka into a read model.
     Projector {
-        /// Which: reporting or search.
+        /// The projector's name, such as reporting.
         name: String,
         #[command(flatten)]
         service: ServiceArguments,
     },
-    /// Run the monitor: how far behind every stage is, and how large the log, as metrics.
+    /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
     /// Create the log's tables and topics and the read models' tables, or bring them up to date.
     Migrate,
-    /// The record schemas in the registry.
+    /// Check or register the log's schemas in the registry.
     Schemas {
         #[command(subcommand)]
         action: SchemasAction,
     },
-    /// Send a command, or a file of them.
+    /// Send a command, or a file of commands.
     Send(SendArguments),
     /// Print events of the event topic as they come, until ctrl-c.
     Tail(TailArguments),
-    /// Tell what became of a command.
+    /// Print the events of the log from Postgres, the oldest first.
+    Events(EventsArguments),
+    /// Print the outcome of a command.
     Outcome {
         /// The command's id.
         id: String,
     },
-    /// Streams of the log.
+    /// Look at streams of the log.
     Stream {
         #[command(subcommand)]
         action: StreamAction,
     },
-    /// Find accounts and entries by words, beginnings of words, or nearly.
+    /// Find accounts and entries by words, also by beginnings of words and with typos.
     Search {
         /// Words, in any order.
         query: String,
@@ -88,9 +92,9 @@ pub enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// Tell how far behind writers, relays and projectors are, by partition; exact also when they are down.
+    /// Print how far behind writers, relays and projectors are; exact also when they are down.
     Lag(LagArguments),
-    /// Input that could not be read.
+    /// Look at input that no writer could read.
     DeadLetters {
         #[command(subcommand)]
         action: DeadLettersAction,
@@ -100,7 +104,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it runs until it is told to stop, and does one thing.
+    /// Whether the command runs until somebody stops it. Such a command gets one thread, and logs its errors.
     pub fn is_service(&self) -> bool {
         matches!(self, Self::Writer(_) | Self::Relay(_) | Self::Projector { .. } | Self::Monitor(_))
     }
@@ -108,7 +112,7 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub struct ServiceArguments {
-    /// Consumer group, where it is not to be the usual one.
+    /// Consumer group, instead of the usual one.
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
     /// Where /metrics, /livez and /readyz are served, such as 127.0.0.1:9464.
@@ -118,7 +122,7 @@ pub struct ServiceArguments {
 
 impl From<ServiceArguments> for Overrides {
     fn from(arguments: ServiceArguments) -> Self {
-        Self { log: None, group: arguments.group, http_address: arguments.http_address }
+        Self { group: arguments.group, http_address: arguments.http_address, ..Self::default() }
     }
 }
 
@@ -137,24 +141,28 @@ impl From<MonitorArguments> for ServiceArguments {
 
 #[derive(Debug, Args)]
 pub struct LagArguments {
-    /// Go on till ctrl-c: on a terminal the stages and what is behind, elsewhere a line a look.
+    /// Also print each partition of each stage.
+    #[arg(long)]
+    pub partitions: bool,
+    /// Look again and again until ctrl-c. On a terminal, shows the stages and the partitions that are behind;
+    /// elsewhere, prints a line each time.
     #[arg(long)]
     pub watch: bool,
-    /// Seconds between two looks, from which rate and ETA are told, 0.1 to 3600.
+    /// Seconds between two looks, 0.1 to 3600; rate and ETA are computed over this time.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     pub interval: f64,
 }
 
 fn interval(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
-    seconds.ok_or_else(|| "it is a number of seconds from 0.1 to 3600".to_owned())
+    seconds.ok_or_else(|| "it must be a number of seconds from 0.1 to 3600".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum SchemasAction {
-    /// Tell which schemas of this version are registered.
+    /// Print which of this version's schemas are registered.
     Check,
-    /// Register them all, each with FULL_TRANSITIVE compatibility.
+    /// Register all of this version's schemas, each with FULL_TRANSITIVE compatibility.
     Register,
 }
 
@@ -163,22 +171,25 @@ pub struct SendArguments {
     /// The command's record name, such as PostEntrySet.
     #[arg(required_unless_present = "file", requires = "fields")]
     pub name: Option<String>,
-    /// Its fields, as a JSON object.
+    /// The command's fields, as a JSON object.
     pub fields: Option<String>,
-    /// A file of commands, one JSON object a line: {"id": …, "type": …, "data": {…}}; - for standard input. Outcomes
-    /// are not waited for.
+    /// A file of commands, one JSON object a line: {"id": …, "type": …, "data": {…}}; - for standard input. Does not
+    /// wait for the outcomes.
     #[arg(long, conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Send the file's commands at most at this rate, commands a second.
-    // clap does not miss a flag that conflicts with a given one: so this one conflicts with them too
+    // clap accepts a missing `file` when something that conflicts with it is given, so `rate` has the same conflicts
     #[arg(long, requires = "file", conflicts_with_all = ["name", "fields", "id", "expected_version"], value_name = "N")]
     pub rate: Option<NonZeroU32>,
-    /// The command's id; sent again with the same id, it takes effect once [default: a new one].
+    /// The command's id. A command sent again with the same id takes effect once [default: a new id].
     #[arg(long)]
     pub id: Option<String>,
     /// The version that the command's first stream must have: a number, any, no-stream or stream-exists.
     #[arg(long, value_name = "VERSION")]
     pub expected_version: Option<String>,
+    /// The user on whose behalf you send the command; its events keep the id.
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
     /// Do not wait for the outcome.
     #[arg(long)]
     pub no_wait: bool,
@@ -186,7 +197,7 @@ pub struct SendArguments {
 
 #[derive(Debug, Args)]
 pub struct TailArguments {
-    /// Begin with the first events that the topic has, not with those that come from now on.
+    /// Begin with the first events that the topic has, instead of the events that come from now on.
     #[arg(long)]
     pub from_beginning: bool,
     /// End after so many events.
@@ -196,7 +207,7 @@ pub struct TailArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum StreamAction {
-    /// Print a stream's events.
+    /// Print a stream's events: what happened, when, and on whose behalf.
     Show {
         /// The stream's id, such as account-42.
         id: String,
@@ -208,13 +219,13 @@ pub enum StreamAction {
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersAction {
-    /// Print where each came from and why it could not be read.
+    /// Print where each dead letter came from, and why no writer could read it.
     List,
 }
 
 #[derive(Debug, Args)]
 pub struct AuditArguments {
-    /// How long to wait, in seconds, for topic and read models to reach what Postgres has when the audit begins.
+    /// How long to wait, in seconds, until topic and read models have every event that Postgres has now.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub wait: u64,
 }

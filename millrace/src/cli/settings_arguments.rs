@@ -1,4 +1,4 @@
-//! Where settings come from, beside the environment.
+//! The arguments that every command has for its settings.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,10 @@ use millrace_schemas::LogName;
 
 use crate::exit::Usage;
 
-/// Where settings come from, beside the environment.
+/// The log of the program that comes along.
+const DEFAULT_LOG: &str = "ledger";
+
+/// The flags that choose the settings, over the environment.
 #[derive(Debug, Clone, Args)]
 pub struct SettingsArguments {
     /// Settings file (TOML).
@@ -21,20 +24,21 @@ pub struct SettingsArguments {
 }
 
 impl SettingsArguments {
-    /// The settings, for a command that is no service.
+    /// Loads the settings for a command that is not a service.
     ///
     /// # Errors
-    /// When a setting is wrong, the log's name among them.
+    /// When a setting is wrong; the log's name is one of them.
     pub fn load(&self) -> anyhow::Result<Settings> {
         self.load_with(Overrides::default())
     }
 
-    /// The settings, with a service's flags over them.
+    /// Loads the settings for a service, whose own flags come first.
     ///
     /// # Errors
     /// As [`SettingsArguments::load`].
     pub fn load_with(&self, flags: Overrides) -> anyhow::Result<Settings> {
-        let settings = Settings::load(self.config.as_deref(), &Overrides { log: self.log.clone(), ..flags })?;
+        let overrides = Overrides { log_by_default: Some(DEFAULT_LOG), log: self.log.clone(), ..flags };
+        let settings = Settings::load(self.config.as_deref(), &overrides)?;
         settings.log.parse::<LogName>()?;
         if millrace_projectors::names().contains(&settings.log.as_str()) {
             let name = &settings.log;
@@ -45,10 +49,12 @@ impl SettingsArguments {
         Ok(settings)
     }
 
-    /// Flags that give services, which work in another folder, the same settings as these.
+    /// The flags for services that `up` starts, so that they load the same settings although they work in another
+    /// folder.
     ///
     /// # Errors
-    /// When the settings file can't be named in a flag, or the settings name one consumer group for all.
+    /// When the name of the settings file does not fit into a flag, or the settings give all services one consumer
+    /// group.
     pub fn for_services(&self, settings: &Settings) -> anyhow::Result<Vec<String>> {
         if let Some(group) = &settings.group {
             let one = "is set, in MILLRACE_GROUP or in the settings file";

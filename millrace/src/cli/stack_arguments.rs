@@ -1,18 +1,19 @@
-//! Which local stack, and where it listens.
+//! The arguments that choose a local stack and its ports.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// What `up` takes for ports that are not given.
+/// The help text on the ports that `up` chooses by itself.
 const DEFAULT_PORTS: &str = "\
 Ports are those that the stack had before. A new one has, unless told otherwise: Postgres 25432, Kafka 29092 and 29093, \
 the registry 28081, the services 29464 to 29468.";
 
-/// Which local stack.
+/// The flag that chooses a local stack.
 #[derive(Debug, Clone, Args)]
 pub struct StackArguments {
-    /// Where the stack keeps its data; its identity [default: /var/lib/millrace for root, else in the XDG data folder].
+    /// The stack's folder, which holds its data and identifies it [default: /var/lib/millrace for root, else in the XDG
+    /// data folder].
     #[arg(long, env = "MILLRACE_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 }
@@ -20,7 +21,7 @@ pub struct StackArguments {
 /// Ports on 127.0.0.1.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PortArguments {
-    /// Port of Postgres; this one and the others: 0 for any that is free.
+    /// Port of Postgres; 0, here and for the others, takes any free port.
     #[arg(long, value_name = "PORT")]
     pub postgres_port: Option<u16>,
     /// Port of Kafka.
@@ -32,21 +33,21 @@ pub struct PortArguments {
     /// Port of the registry.
     #[arg(long, value_name = "PORT")]
     pub registry_port: Option<u16>,
-    /// The first of the services' ports for metrics and health, which are in a row.
+    /// The first of the services' ports for metrics and health; the others follow it.
     #[arg(long, value_name = "PORT")]
     pub http_port: Option<u16>,
 }
 
-/// Where a local stack is, or is to be.
+/// The flags that say where a local stack is, or where to create it.
 #[derive(Debug, Clone, Args)]
 pub struct FolderArguments {
     /// The stack's own folder.
     #[command(flatten)]
     pub stack: StackArguments,
-    /// Where fetched servers are kept [default: /var/cache/millrace for root, else in the XDG cache folder].
+    /// The folder for fetched servers [default: /var/cache/millrace for root, else in the XDG cache folder].
     #[arg(long, env = "MILLRACE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
-    /// Its ports.
+    /// The ports of the stack's servers and services.
     #[command(flatten)]
     pub ports: PortArguments,
 }
@@ -56,7 +57,7 @@ pub struct FolderArguments {
 pub struct UpArguments {
     #[command(flatten)]
     pub folders: FolderArguments,
-    /// Stop before the services: only Postgres, Kafka and the registry, without tables, topics or schemas.
+    /// Start only Postgres, Kafka and the registry: no services, no tables, topics or schemas.
     #[arg(long)]
     pub servers_only: bool,
 }

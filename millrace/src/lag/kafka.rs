@@ -1,4 +1,4 @@
-//! What Kafka says: where the topics end, and how far the groups have got.
+//! Looks at Kafka: where the topics end, and how far the groups are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::places::Places;
 use crate::kafka_state::partitions_by;
 
-/// A request to the brokers that takes longer has failed.
+/// A request to the brokers fails after this time.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Looks at the topics of a log.
+/// Looks at the topics and consumer groups of a log.
 pub struct TopicsObserver {
     inside: Arc<Mutex<Inside>>,
 }
@@ -29,36 +29,36 @@ pub struct Group {
     pub topic: String,
 }
 
-/// Where topics and groups stood.
+/// The ends of the topics and the offsets of the groups at one moment.
 #[derive(Debug, Default)]
 pub struct TopicsLook {
     /// Kafka's own id of the cluster.
     pub cluster: String,
     /// First and next offset of each partition, by topic.
     pub ends: BTreeMap<String, Vec<(i64, i64)>>,
-    /// Offsets that groups go on from, by partition. Absent: never committed.
+    /// The next offset of each group, by partition; absent where the group never committed.
     pub groups: BTreeMap<Group, BTreeMap<i32, i64>>,
-    /// The position of the last event in the topic, by partition; absent where it can't be told.
+    /// The position of the last event in the topic, by partition; absent where the record has no readable position.
     pub published: BTreeMap<i32, i64>,
-    /// How far the writers are, by partition.
+    /// How far the writers have read the command topic, by partition.
     pub read: BTreeMap<i32, Read>,
 }
 
-/// How far the command topic is read.
+/// How far the writers have read a partition of the command topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
-    /// The offset that is read next.
+    /// The offset that a writer reads next.
     pub next: i64,
-    /// The offset that the next record sent gets.
+    /// The offset that the next record will get.
     pub end: i64,
-    /// When the first command that is not dealt with was sent.
+    /// When the first unread command was sent; `None` when there is no such command or no time.
     pub since: Option<Timestamp>,
 }
 
-/// What blocks: used by one thread at a time.
+/// The blocking part, which one thread uses at a time.
 struct Inside {
     log: LogName,
-    /// Asks for ends, and reads single records.
+    /// Fetches the topics' ends, and reads single records.
     reader: BaseConsumer,
     last_events: Places,
     first_commands: Places,
@@ -70,14 +70,15 @@ struct Inside {
 }
 
 impl TopicsObserver {
-    /// Of the log of the settings, its `writers`, and the other `groups` whose offsets count. Connects when it looks.
+    /// An observer of the log in the settings, its `writers`, and the other `groups` with offsets. Connects at the
+    /// first look.
     ///
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(settings: &Settings, writers: Group, groups: Vec<Group>) -> anyhow::Result<Self> {
         let log: LogName = settings.log.parse()?;
         let mut config = client_config(settings)?;
-        // one record of each partition is all that is wanted; librdkafka wants a group's name for it
+        // We read one record of each partition at a time, so fetch little. librdkafka insists on a group's name.
         config
             .set("group.id", "millrace.reader")
             .set("enable.auto.commit", "false")
@@ -102,7 +103,7 @@ impl TopicsObserver {
         Ok(Self { inside: Arc::new(Mutex::new(inside)) })
     }
 
-    /// Looks. The groups come first, so that none seems ahead of its topic.
+    /// Looks at the groups, and then at the topics, so that no group seems ahead of its topic.
     ///
     /// # Errors
     /// When Kafka does not answer, or lacks one of the topics.
@@ -139,7 +140,7 @@ impl Inside {
             .collect())
     }
 
-    /// How far the writers are. What retention has deleted, and what is no record, counts as read.
+    /// How far the writers are. Records that retention has deleted, and offsets without a record, count as read.
     fn read(&mut self, ends: &[(i64, i64)], offsets: &BTreeMap<i32, i64>) -> anyhow::Result<BTreeMap<i32, Read>> {
         let read = (0..).zip(ends).map(|(partition, (low, end))| {
             let next = offsets.get(&partition).map_or(*low, |next| *next.clamp(low, end));

@@ -1,5 +1,6 @@
-//! `millrace lag`: how far behind each stage is. `millrace monitor` shows the same as metrics.
+//! `millrace lag` prints how far behind each stage is. `millrace monitor` shows the same as metrics.
 
+mod halted;
 mod kafka;
 mod observer;
 mod pace;
@@ -12,83 +13,125 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use millrace_runtime::{Settings, on_signal};
 use serde::Serialize;
 
 use crate::cli::LagArguments;
+use crate::logs::{self, Logs};
 use crate::output::Output;
+use halted::Halted;
 use pace::Row;
 
 pub use observer::{Look, Observer};
 pub use postgres::LogObserver;
 pub use stage::{Behind, Stage};
 
-/// Clears the terminal and goes to its beginning.
+/// Moves the cursor to the terminal's first line and clears the screen.
 const REDRAW: &str = "\x1b[H\x1b[2J";
 
-/// What is printed.
+/// The result as JSON.
 #[derive(Serialize)]
 struct Lag<'a> {
     log: &'a str,
     at: String,
+    /// Each stage; with `--partitions`, each followed by its partitions.
     rows: Vec<Row>,
+    /// The partitions that a relay has halted.
+    halted: Vec<Halted>,
 }
 
-/// The command. Exact also when writers, relays and projectors are down.
-pub async fn run(settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<ExitCode> {
+/// Runs the command. The numbers are exact also when writers, relays and projectors are down.
+pub async fn run(
+    logs: &Logs,
+    settings: &Settings,
+    arguments: &LagArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let interrupted = on_signal()?;
     tokio::select! {
-        shown = show(settings, arguments, output) => shown?,
+        shown = show(logs.of(settings)?, settings, arguments, output) => shown?,
         () = interrupted.cancelled() => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
-    let observer = Observer::new(settings)?;
+async fn show(kind: &logs::Log, settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
+    let observer = Observer::new(kind, settings)?;
     let redraw = output == Output::Text && std::io::stdout().is_terminal();
-    let mut before = stages(observer.look().await)?;
+    let mut before = Standing::try_from(observer.look().await)?;
     let mut looked = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_secs_f64(arguments.interval)).await;
-        let look = observer.look().await;
-        let at = look.at.strftime("%FT%TZ").to_string();
-        let now = stages(look)?;
+        let mut now = Standing::try_from(observer.look().await)?;
         let elapsed = looked.elapsed();
         looked = Instant::now();
-        let last = |stage: &Stage| before.iter().find(|last| last.name == stage.name);
-        let rows = now.iter().flat_map(|stage| pace::rows(last(stage), stage, elapsed)).collect();
-        before = now;
-        let lag = Lag { log: &settings.log, at, rows };
+        let rows = now.rows_since(&before, elapsed).filter(|row| arguments.partitions || row.partition.is_none());
+        let at = now.at.strftime("%FT%TZ").to_string();
+        let rows = rows.collect();
+        let lag = Lag { log: &settings.log, at, rows, halted: std::mem::take(&mut now.halted) };
         if !arguments.watch {
-            return output.print(&lag, |lag| table::table(&lag.rows));
+            return output.print(&lag, text);
         }
-        let readers = output.print_line(&lag, |lag| if redraw { screen(lag) } else { line(lag) })?;
+        let behind: Vec<Row> = now.rows_since(&before, elapsed).filter(is_stage_or_behind).collect();
+        let readers = output.print_line(&lag, |lag| if redraw { screen(lag, &behind) } else { line(lag) })?;
         if !readers {
             return Ok(());
         }
+        before = now;
     }
 }
 
-/// All stages; both servers have to answer for that.
-fn stages(look: Look) -> anyhow::Result<Vec<Stage>> {
-    let stages = look.stages();
-    look.topics?;
-    look.log?;
-    Ok(stages)
+/// How far all stages were at one moment. Needs an answer from both servers.
+struct Standing {
+    at: Timestamp,
+    stages: Vec<Stage>,
+    halted: Vec<Halted>,
 }
 
-/// What fits on a terminal: the stages, and the partitions that are behind.
-fn screen(lag: &Lag<'_>) -> String {
-    let shown = lag.rows.iter().filter(|row| row.partition.is_none() || row.behind > 0);
-    format!(
-        "{REDRAW}{}  log {}; partitions that are behind are shown; ctrl-c ends\n\n{}",
-        lag.at,
-        lag.log,
-        table::table(shown)
-    )
+impl TryFrom<Look> for Standing {
+    type Error = anyhow::Error;
+
+    fn try_from(look: Look) -> anyhow::Result<Self> {
+        let stages = look.stages();
+        look.topics?;
+        let halted = look.log?.halts.into_iter().map(Halted::from).collect();
+        Ok(Self { at: look.at, stages, halted })
+    }
+}
+
+impl Standing {
+    /// The rows of each stage: first all partitions together, then each partition.
+    fn rows_since(&self, before: &Self, elapsed: Duration) -> impl Iterator<Item = Row> {
+        let last = |stage: &Stage| before.stages.iter().find(|last| last.name == stage.name);
+        self.stages.iter().flat_map(move |stage| pace::rows(last(stage), stage, elapsed))
+    }
+}
+
+fn is_stage_or_behind(row: &Row) -> bool {
+    row.partition.is_none() || row.behind > 0
+}
+
+fn text(lag: &Lag<'_>) -> String {
+    with_halted(table::table(&lag.rows), &lag.halted)
+}
+
+/// The screen of `--watch` on a terminal: the stages, and the partitions that are behind.
+fn screen(lag: &Lag<'_>, behind: &[Row]) -> String {
+    let Lag { log, at, halted, .. } = lag;
+    let shown = with_halted(table::table(behind), halted);
+    format!("{REDRAW}{at}  log {log}; partitions that are behind are shown; ctrl-c ends\n\n{shown}")
 }
 
 fn line(lag: &Lag<'_>) -> String {
-    format!("{}  {}", lag.at, table::line(&lag.rows))
+    let halted = match lag.halted.len() {
+        0 => String::new(),
+        partitions => format!("  halted partitions {partitions}"),
+    };
+    format!("{}  {}{halted}", lag.at, table::line(&lag.rows))
+}
+
+/// The table, followed by a line for each halted partition.
+fn with_halted(table: String, halted: &[Halted]) -> String {
+    halted.iter().fold(table, |text, halted| format!("{text}\n{}", halted.line()))
 }

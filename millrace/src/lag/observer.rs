@@ -1,5 +1,5 @@
-//! Looks at the whole pipeline from outside: at what Postgres and Kafka hold, never at the processes. So what it sees is
-//! exact also when they are down.
+//! Looks at the whole pipeline from outside. It asks Postgres and Kafka, never the services, so its numbers are exact
+//! also when services are down.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,10 @@ use millrace_schemas::LogName;
 use super::kafka::{Group, TopicsLook, TopicsObserver};
 use super::postgres::{LogLook, LogObserver};
 use super::stage::{self, Stage};
+use crate::logs;
+
+/// The generation of the read models; so far there is only one.
+const GENERATION: u32 = 1;
 
 /// Looks at Postgres and Kafka.
 pub struct Observer {
@@ -18,7 +22,7 @@ pub struct Observer {
     groups: Groups,
 }
 
-/// The consumer groups, as they are called unless somebody calls them otherwise.
+/// The consumer groups, by their usual names.
 #[derive(Debug, Clone)]
 struct Groups {
     writer: Group,
@@ -26,26 +30,27 @@ struct Groups {
     projectors: BTreeMap<&'static str, Group>,
 }
 
-/// What was seen. Each server answers for itself.
+/// One look. If one server does not answer, the other's part is still there.
 pub struct Look {
-    /// When.
+    /// When the look ended, by our clock; ages are computed from it.
     pub at: Timestamp,
-    /// What Kafka says.
+    /// Kafka's part.
     pub topics: anyhow::Result<TopicsLook>,
-    /// What Postgres says.
+    /// Postgres' part.
     pub log: anyhow::Result<LogLook>,
     groups: Groups,
 }
 
 impl Observer {
-    /// Of the log of the settings. Connects when it looks.
+    /// An observer of the log in the settings, which is of this kind. Connects at the first look.
     ///
     /// # Errors
     /// When a setting is missing or wrong.
-    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let groups = Groups::of(&settings.log.parse()?);
-        let log = LogObserver::new(settings)?;
-        // a relay's group has no offsets: it reads nothing
+    pub fn new(kind: &logs::Log, settings: &Settings) -> anyhow::Result<Self> {
+        let read_models: Vec<&'static str> = kind.projectors().iter().map(|projector| projector.name()).collect();
+        let groups = Groups::of(&settings.log.parse()?, &read_models);
+        let log = LogObserver::new(settings, read_models)?;
+        // a relay's group has no offsets, because a relay consumes nothing
         let others = groups.projectors.values().cloned().collect();
         let topics = TopicsObserver::new(settings, groups.writer.clone(), others)?;
         Ok(Self { log, topics, groups })
@@ -61,19 +66,25 @@ impl Observer {
 }
 
 impl Groups {
-    fn of(log: &LogName) -> Self {
-        let group = |name: String, topic: String| Group { name, topic };
-        let projectors = millrace_projectors::names().into_iter();
+    fn of(log: &LogName, projectors: &[&'static str]) -> Self {
+        let reading = |name: String, topic: String| Group { name, topic };
+        let projector =
+            |name: &&'static str| (*name, reading(log.projector_group(name, GENERATION), log.events_topic()));
         Self {
-            writer: group(format!("{log}.writer"), log.commands_topic()),
-            relay: group(format!("{log}.relay"), log.events_topic()),
-            projectors: projectors.map(|name| (name, group(format!("{name}.g1"), log.events_topic()))).collect(),
+            writer: reading(log.writer_group(), log.commands_topic()),
+            relay: reading(log.relay_group(), log.events_topic()),
+            projectors: projectors.iter().map(projector).collect(),
         }
     }
 }
 
 impl Look {
-    /// The stages that can be told of, in the order of the pipeline.
+    /// Whether a stage of this name is a projector.
+    pub fn is_projector(&self, name: &str) -> bool {
+        self.groups.projectors.contains_key(name)
+    }
+
+    /// The stages that the servers have answered for, in the order of the pipeline.
     pub fn stages(&self) -> Vec<Stage> {
         let Self { at, topics, log, groups } = self;
         let mut stages = Vec::new();

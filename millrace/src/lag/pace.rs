@@ -1,4 +1,4 @@
-//! How fast a stage goes and when it will have caught up, from two looks.
+//! Computes from two looks how fast a stage is, and when it will have caught up.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use serde::Serialize;
 
 use super::stage::{Behind, Stage};
 
-/// A line of the table: a partition of a stage, or all of them.
+/// A row of the table: one partition of a stage, or all of them together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     /// `writer`, `relay`, or a projector's name.
     pub stage: String,
-    /// The partition; none: all of them.
+    /// The partition; `None` for all of them together.
     pub partition: Option<i32>,
-    /// Where the stage before has got: an offset for the writer, a position for the others.
+    /// How far the stage before is: an offset for the writer, a position for the others.
     pub head: i64,
-    /// Where this stage has got.
+    /// How far this stage is.
     pub applied: i64,
-    /// How many it lacks: commands for the writer, events for the others.
+    /// How many it still has to do: commands for the writer, events for the others.
     pub behind: i64,
-    /// How old the first of them is; 0 when none is lacking.
+    /// The age of the first of them; 0 when there are none, `None` when the age is unknown.
     pub seconds_behind: Option<f64>,
-    /// How many it has done a second since the look before.
+    /// How many the stage has done a second since the look before.
     pub rate: f64,
-    /// When none will be lacking at this pace; none: never.
+    /// Seconds until the stage has caught up at this pace; `None` when it never will.
     pub eta_seconds: Option<f64>,
 }
 
-/// The rows of a stage: all partitions together, then each.
+/// The rows of a stage: first all partitions together, then each partition.
 pub fn rows(before: Option<&Stage>, now: &Stage, elapsed: Duration) -> Vec<Row> {
     let before_of = |partition| before.and_then(|stage| stage.partitions.get(partition));
     let each =
@@ -41,7 +41,7 @@ pub fn rows(before: Option<&Stage>, now: &Stage, elapsed: Duration) -> Vec<Row> 
     std::iter::once(total).chain(each).collect()
 }
 
-/// Where one or several partitions are at once.
+/// How far one partition, or several together, are.
 struct Place {
     head: i64,
     applied: i64,
@@ -80,7 +80,7 @@ fn row(stage: &str, partition: Option<i32>, before: &Place, now: &Place, elapsed
     }
 }
 
-/// To a thousandth.
+/// Rounds to a thousandth.
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }

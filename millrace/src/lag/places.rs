@@ -1,4 +1,4 @@
-//! Single records of a topic, read where they stand.
+//! Reads single records of a topic at given offsets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -14,30 +14,30 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 /// Longest wait inside one poll.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What is known of a record.
+/// The parts of a record that the lag needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// Its header `log-position`.
+    /// The header `log-position`; `None` when it is missing or unreadable.
     pub position: Option<i64>,
-    /// Its timestamp.
+    /// When the record's sender produced it.
     pub timestamp: Option<Timestamp>,
 }
 
-/// One record of each partition of a topic. A record never changes, so it is read once.
+/// The last wanted record of each partition of a topic. A record never changes, so it is read only once.
 #[derive(Debug)]
 pub struct Places {
     topic: String,
-    /// By partition and offset, those that were wanted last.
+    /// The records of the last call, by partition and offset.
     known: HashMap<(i32, i64), Mark>,
 }
 
 impl Places {
-    /// Nothing is read yet.
+    /// Has no record of the topic yet.
     pub fn of(topic: String) -> Self {
         Self { topic, known: HashMap::new() }
     }
 
-    /// The first record from each of these offsets on, by partition. Absent where there is none. Blocks.
+    /// The first record at or after each of these offsets, by partition; absent where there is no such record. Blocks.
     ///
     /// # Errors
     /// When Kafka does not answer in time.

@@ -4,22 +4,25 @@ use comfy_table::{CellAlignment, Table};
 
 use super::pace::Row;
 
-/// A table, a line for each row.
-pub fn table<'r>(rows: impl IntoIterator<Item = &'r Row>) -> String {
+/// A table with a line for each row. It has a column for the partition only if a row belongs to one partition.
+pub fn table(rows: &[Row]) -> String {
+    let with_partitions = rows.iter().any(|row| row.partition.is_some());
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["stage", "partition", "head", "applied", "behind", "seconds behind", "rate", "eta"]);
+    let partition = with_partitions.then_some("partition");
+    let columns = ["head", "applied", "behind", "seconds behind", "rate", "eta"];
+    table.set_header(std::iter::once("stage").chain(partition).chain(columns));
     for row in rows {
-        table.add_row([
-            row.stage.clone(),
-            row.partition.map_or_else(|| "all".to_owned(), |partition| partition.to_string()),
+        let of = row.partition.map_or_else(|| "all".to_owned(), |partition| partition.to_string());
+        let numbers = [
             row.head.to_string(),
             row.applied.to_string(),
             row.behind.to_string(),
             seconds_behind(row),
             format!("{:.0}/s", row.rate),
             eta(row),
-        ]);
+        ];
+        table.add_row(std::iter::once(row.stage.clone()).chain(with_partitions.then_some(of)).chain(numbers));
     }
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table.to_string()

@@ -1,4 +1,4 @@
-//! From a look to metrics.
+//! Turns a look into metrics.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -6,16 +6,17 @@ use std::iter;
 use millrace_schemas::LogName;
 
 use super::metrics::{
-    DEAD_LETTERS, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS, GROUP_OFFSET, HEAD, LAG_EVENTS,
-    LAG_SECONDS, LATEST_OFFSET, PUBLISHED, SIZE, UNREAD, UP,
+    DEAD_LETTERS, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS, GROUP_OFFSET, HALTED, HEAD,
+    LAG_EVENTS, LAG_SECONDS, LATEST_OFFSET, PUBLISHED, SIZE, UNREAD, UP,
 };
 use super::shown::Shown;
 use crate::lag::{Behind, Look, Stage};
 
-/// Everything that a look can tell.
+/// The gauges that a look sets.
 pub struct Board {
     log: LogName,
     heads: Shown,
+    halted: Shown,
     published: Shown,
     sizes: Shown,
     dead_letters: Shown,
@@ -31,11 +32,12 @@ pub struct Board {
 }
 
 impl Board {
-    /// Shows nothing yet.
+    /// A board that shows nothing yet.
     pub fn new(log: LogName) -> Self {
         Self {
             log,
             heads: Shown::new(&HEAD),
+            halted: Shown::new(&HALTED),
             published: Shown::new(&PUBLISHED),
             sizes: Shown::new(&SIZE),
             dead_letters: Shown::new(&DEAD_LETTERS),
@@ -51,18 +53,21 @@ impl Board {
         }
     }
 
-    /// Shows what the look has seen, and nothing of what it could not see.
+    /// Shows the values of the look, and removes those that it does not have.
     pub fn show(&mut self, look: &Look) {
         UP.with_label_values(&["kafka"]).set(look.topics.is_ok().into());
         UP.with_label_values(&["postgres"]).set(look.log.is_ok().into());
         let log = look.log.as_ref().ok();
-        self.heads.replace((0..).zip(log.iter().flat_map(|log| &log.heads)).map(by_partition));
+        let heads = log.iter().flat_map(|log| &log.heads);
+        self.heads.replace(heads.map(|(partition, head)| by_partition((*partition, head))));
+        self.halted.replace(log.map(|log| (vec![], log.halts.len() as f64)));
         let sizes = log.iter().flat_map(|log| &log.sizes);
         self.sizes.replace(sizes.map(|(table, bytes)| (vec![table.clone()], *bytes as f64)));
         self.show_topics(look);
         let stages = look.stages();
-        self.show_projectors(&stages);
-        // groups are Kafka's: without it, there is no telling which cluster's
+        let is_projector = |stage: &&Stage| look.is_projector(&stage.name);
+        self.show_projectors(&stages.iter().filter(is_projector).collect::<Vec<_>>());
+        // the groups' metrics have a label for the cluster, which only Kafka knows
         let cluster = look.topics.as_ref().map(|topics| topics.cluster.as_str());
         self.show_groups(if cluster.is_ok() { &stages } else { &[] }, cluster.unwrap_or_default());
     }
@@ -96,12 +101,10 @@ impl Board {
         self.group_offsets.replace(offsets);
     }
 
-    fn show_projectors(&mut self, stages: &[Stage]) {
-        let names = millrace_projectors::names();
-        let projectors: Vec<&Stage> = stages.iter().filter(|stage| names.contains(&stage.name.as_str())).collect();
+    fn show_projectors(&mut self, projectors: &[&Stage]) {
         let labels = |stage: &Stage, partition: i32| vec![stage.name.clone(), partition.to_string()];
-        self.lag_events.replace(each(&projectors, labels, |behind| Some(behind.count() as f64)));
-        self.lag_seconds.replace(each(&projectors, labels, |behind| behind.seconds));
+        self.lag_events.replace(each(projectors, labels, |behind| Some(behind.count() as f64)));
+        self.lag_seconds.replace(each(projectors, labels, |behind| behind.seconds));
     }
 
     fn show_groups(&mut self, stages: &[Stage], cluster: &str) {
@@ -124,7 +127,7 @@ fn by_partition((partition, position): (i32, &i64)) -> (Vec<String>, f64) {
     (vec![partition.to_string()], *position as f64)
 }
 
-/// A value of each partition of each stage, where it is known.
+/// One value for each partition of each stage; leaves out unknown ones.
 fn each(
     stages: &[&Stage],
     labels: impl Fn(&Stage, i32) -> Vec<String>,
@@ -134,7 +137,7 @@ fn each(
     partitions.filter_map(|(stage, (partition, behind))| Some((labels(stage, *partition), value(behind)?))).collect()
 }
 
-/// The largest value of each group; its labels are the first two.
+/// The largest value of each group; the first two labels name the group.
 fn largest(values: &Values) -> Values {
     let mut largest: BTreeMap<Vec<String>, f64> = BTreeMap::new();
     for (labels, value) in values {

@@ -1,5 +1,5 @@
-//! What the monitor shows. The names `kafka_consumergroup_…` and `kafka_partition_…` are those of kafka-lag-exporter, which
-//! existing dashboards and alerts know.
+//! The monitor's metrics. The names `kafka_consumergroup_…` and `kafka_partition_…` are those of kafka-lag-exporter, so
+//! existing dashboards and alerts work.
 
 use millrace_runtime::metric;
 use prometheus::{GaugeVec, Histogram, IntGaugeVec, register_gauge_vec, register_histogram, register_int_gauge_vec};
@@ -34,8 +34,13 @@ metric!(pub SIZE: GaugeVec = register_gauge_vec!(
 ));
 metric!(pub COMMANDS: GaugeVec = register_gauge_vec!(
     "millrace_log_commands",
-    "Commands in Postgres by outcome, counted at most once a minute.",
-    &["outcome"]
+    "Commands that have their outcome in Postgres, counted at most once a minute.",
+    &[]
+));
+metric!(pub HALTED: GaugeVec = register_gauge_vec!(
+    "millrace_log_halted_partitions",
+    "Partitions that a relay has halted because Postgres and the topic contradict each other; Postgres keeps that.",
+    &[]
 ));
 metric!(pub DEAD_LETTERS: GaugeVec = register_gauge_vec!(
     "millrace_dead_letters_records",

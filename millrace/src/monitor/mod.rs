@@ -1,7 +1,8 @@
-//! `millrace monitor`: lag and the log's size as metrics, by a process that lives when others die.
+//! `millrace monitor` shows lag and the log's size as metrics, also while other services are down.
 //!
-//! It asks Postgres and Kafka, never the other services. When one of the two is away it goes on with what the other
-//! says; what can't be known meanwhile is not shown.
+//! It asks Postgres and Kafka, never the other services. When one of the two does not answer, it still shows the
+//! other's numbers and removes the unknown ones. Since it always runs, it also creates the log's monthly tables ahead
+//! of time.
 
 mod board;
 mod metrics;
@@ -12,21 +13,26 @@ use std::time::{Duration, Instant};
 use millrace_runtime::{Health, Settings, Shutdown, Trouble};
 
 use crate::lag::{LogObserver, Observer};
+use crate::logs::Logs;
 use board::Board;
 use metrics::{COMMANDS, LOOK_DURATION, UP};
 use shown::Shown;
 
-/// Commands are counted at most so often.
+/// Shortest time between two counts of the commands.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
-/// Counting reads the whole inbox: it rests for so many times as long as it took.
+/// A count reads a whole table, so the next one comes after this many times as long as it took.
 const REST: u32 = 100;
+/// How often to create missing tables for this month and the next.
+const MONTHS_EVERY: Duration = Duration::from_secs(3600);
+/// How soon to try again when Postgres did not answer.
+const MONTHS_AGAIN: Duration = Duration::from_secs(60);
 
-/// Watches the log of the settings until shutdown.
+/// Watches the log in the settings until shutdown.
 ///
 /// # Errors
-/// When a setting is missing or wrong. A server that does not answer is waited for.
-pub async fn run(settings: &Settings, health: Health, shutdown: Shutdown) -> anyhow::Result<()> {
-    let observer = Observer::new(settings)?;
+/// When a setting is missing or wrong. If a server does not answer, the monitor tries again.
+pub async fn run(logs: &Logs, settings: &Settings, health: Health, shutdown: Shutdown) -> anyhow::Result<()> {
+    let observer = Observer::new(logs.of(settings)?, settings)?;
     let board = Board::new(settings.log.parse()?);
     for server in ["kafka", "postgres"] {
         UP.with_label_values(&[server]).set(0);
@@ -37,6 +43,7 @@ pub async fn run(settings: &Settings, health: Health, shutdown: Shutdown) -> any
     tokio::select! {
         () = watch(&observer, board, interval, &health) => {}
         () = count_commands(&observer.log) => {}
+        () = make_months(&observer.log) => {}
         () = shutdown.cancelled() => {}
     }
     Ok(())
@@ -59,7 +66,7 @@ async fn watch(observer: &Observer, mut board: Board, interval: Duration, health
     }
 }
 
-/// A server, and the trouble with it while there is some.
+/// A server, and our trouble with it, if any.
 struct Watched {
     server: &'static str,
     trouble: Option<Trouble>,
@@ -70,12 +77,12 @@ impl Watched {
         Self { server, trouble: None }
     }
 
-    /// Tells of trouble when it begins and when it ends.
+    /// Logs when trouble begins and when it ends, but not every failure in between.
     fn note(&mut self, error: Option<&anyhow::Error>, health: &Health) {
         let server = self.server;
         match (error, &self.trouble) {
             (Some(error), None) => {
-                tracing::warn!(server, error = format!("{error:#}"), "can't be looked at; trying on");
+                tracing::warn!(server, error = format!("{error:#}"), "does not answer as it should; asking again");
                 self.trouble = Some(health.trouble());
             }
             (None, Some(_)) => {
@@ -87,17 +94,29 @@ impl Watched {
     }
 }
 
-/// Counts commands by outcome, seldom.
+/// Counts the commands now and then, and shows the number.
 async fn count_commands(log: &LogObserver) {
     let mut shown = Shown::new(&COMMANDS);
     loop {
         let began = Instant::now();
-        let counts = log.commands().await.ok(); // why not, the looks tell
-        shown.replace(counts.into_iter().flat_map(|counts| {
-            let count =
-                move |outcome: &str| (vec![outcome.to_owned()], counts.get(outcome).copied().unwrap_or(0) as f64);
-            ["accepted", "rejected", "conflict"].map(count)
-        }));
+        let count = log.command_count().await.ok(); // if Postgres does not answer, the looks log it
+        shown.replace(count.map(|count| (vec![], count as f64)));
         tokio::time::sleep(COUNT_EVERY.max(began.elapsed() * REST)).await;
+    }
+}
+
+/// Creates the log's monthly tables ahead of time, so that no append has to. An append would create a missing one
+/// itself, so a failure here is only a warning.
+async fn make_months(log: &LogObserver) {
+    loop {
+        let next = match log.make_months().await {
+            Ok(()) => MONTHS_EVERY,
+            Err(error) if error.is_transient() => MONTHS_AGAIN, // the looks log that Postgres does not answer
+            Err(error) => {
+                tracing::warn!(%error, "could not create the coming month's tables; trying again in an hour");
+                MONTHS_EVERY
+            }
+        };
+        tokio::time::sleep(next).await;
     }
 }

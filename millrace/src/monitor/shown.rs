@@ -1,22 +1,22 @@
-//! Gauges whose values are replaced as a whole: what is not known any more is not shown any more.
+//! Replaces all values of a gauge at once, so that outdated ones disappear.
 
 use std::collections::HashSet;
 
 use prometheus::GaugeVec;
 
-/// A gauge and the labels that it has shown last.
+/// A gauge, and the labels of its present values.
 pub struct Shown {
     gauge: &'static GaugeVec,
     labels: HashSet<Vec<String>>,
 }
 
 impl Shown {
-    /// Nothing is shown yet.
+    /// The gauge without values yet.
     pub fn new(gauge: &'static GaugeVec) -> Self {
         Self { gauge, labels: HashSet::new() }
     }
 
-    /// Shows these values and no others. Who reads meanwhile sees each value old or new, none missing.
+    /// Shows these values and no others. A reader meanwhile sees old or new values, but misses none.
     pub fn replace(&mut self, values: impl IntoIterator<Item = (Vec<String>, f64)>) {
         let mut now = HashSet::new();
         for (labels, value) in values {
@@ -24,7 +24,7 @@ impl Shown {
             now.insert(labels);
         }
         for gone in self.labels.difference(&now) {
-            // it was shown, so it is there
+            // can't fail: we set this value before
             let _ = self.gauge.remove_label_values(gone);
         }
         self.labels = now;

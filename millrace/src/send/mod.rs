@@ -9,15 +9,15 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use millrace_runtime::Settings;
-use millrace_schemas::headers::{EXPECTED_VERSION, JSON};
-use millrace_schemas::{Contract, ExpectedVersion, Received, Topic};
-use millrace_writer::{Domain, Ledger};
+use millrace_schemas::headers::{EXPECTED_VERSION, JSON, USER_ID};
+use millrace_schemas::{ExpectedVersion, Received, Topic};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cli::SendArguments;
 use crate::command_id::check_id;
 use crate::exit::Usage;
+use crate::logs::{Log, Logs};
 use crate::output::Output;
 use crate::producing::{CommandProducer, OutgoingCommand};
 use commands_file::read_file;
@@ -25,20 +25,26 @@ use pacing::deliver;
 use reach::reach_kafka;
 use waiting::wait_for_outcome;
 
-/// What was sent, when its outcome is not waited for.
+/// The result as JSON, when the command does not wait for an outcome.
 #[derive(Serialize)]
 struct Sent {
     commands: usize,
-    /// The id of the one that was given on the command line.
+    /// The id of the command on the command line; absent for a file of commands.
     #[serde(skip_serializing_if = "Option::is_none")]
     command_id: Option<String>,
 }
 
-/// The command. What a schema does not allow is refused here, before anything is sent.
-pub async fn run(settings: &Settings, arguments: &SendArguments, output: Output) -> anyhow::Result<ExitCode> {
+/// Runs the command. Checks everything against the schemas before it sends anything.
+pub async fn run(
+    logs: &Logs,
+    settings: &Settings,
+    arguments: &SendArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let log = logs.of(settings)?;
     let commands = match (&arguments.file, &arguments.name, &arguments.fields) {
-        (Some(path), ..) => read_file(path)?,
-        (None, Some(name), Some(fields)) => vec![single(name, fields, arguments)?],
+        (Some(path), ..) => read_file(log, path)?,
+        (None, Some(name), Some(fields)) => vec![single(log, name, fields, arguments)?],
         _ => bail!(Usage("give a command's name and fields, or --file".into())),
     };
     let producer = CommandProducer::new(settings)?;
@@ -59,13 +65,16 @@ fn text(sent: &Sent) -> String {
     sent.command_id.clone().unwrap_or_else(|| format!("{} commands sent", sent.commands))
 }
 
-fn single(name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result<OutgoingCommand> {
+fn single(log: &Log, name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result<OutgoingCommand> {
     let data = fields_of(fields)?;
     let id = arguments.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-    let mut command = outgoing(id, name, &data).map_err(Usage)?;
+    let mut command = outgoing(log, id, name, &data).map_err(Usage)?;
     if let Some(expected) = &arguments.expected_version {
         let expected: ExpectedVersion = expected.parse().map_err(|e| Usage(format!("{e}")))?;
         command.headers.push((EXPECTED_VERSION, expected.to_string()));
+    }
+    if let Some(user) = &arguments.user {
+        command.headers.push((USER_ID, user.clone()));
     }
     Ok(command)
 }
@@ -76,23 +85,22 @@ fn fields_of(text: &str) -> Result<serde_json::Value, Usage> {
         Ok(data @ serde_json::Value::Object(_)) => Ok(data),
         Ok(_) => Err(Usage(format!("{wanted}; this is other JSON"))),
         Err(error) => {
-            Err(Usage(format!("{wanted}; this is no JSON from line {}, column {} on", error.line(), error.column())))
+            Err(Usage(format!("{wanted}; this is not JSON from line {}, column {} on", error.line(), error.column())))
         }
     }
 }
 
-/// A JSON command, checked against its schema, with its first stream's id as key.
-fn outgoing(id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
+/// Makes a JSON command, checked against its schema, with its first stream's id as key.
+fn outgoing(log: &Log, id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
     check_id(&id).map_err(|usage| usage.to_string())?;
-    let record = Contract::ledger().record(Topic::Commands, name);
+    let record = log.definition().record(Topic::Commands, name);
     let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
-    let received = Received::from_json(record, data).map_err(|mismatch| format!("{name}: {mismatch}"))?;
-    let command = Ledger::read_command(received).and_then(Result::ok);
-    let streams = command.and_then(|command| Ledger::streams(&command).ok()).unwrap_or_default();
+    let received = Received::from_json(record.unregistered(), data).map_err(|error| error.to_string())?;
+    let key = log.first_stream(&received).map(|stream| stream.to_string());
     Ok(OutgoingCommand {
         id,
-        name: record.name.to_owned(),
-        key: streams.first().map(ToString::to_string),
+        name: record.name.clone(),
+        key,
         content_type: JSON,
         value: data.to_string().into_bytes(),
         headers: Vec::new(),
@@ -117,8 +125,8 @@ mod tests {
     #[test]
     fn a_command_whose_id_no_writer_would_read_is_not_made() {
         let data = serde_json::json!({"account_id": "alice"});
-        assert!(outgoing("close-1".into(), "CloseAccount", &data).is_ok());
-        let refused = outgoing("a\nb".into(), "CloseAccount", &data).unwrap_err();
+        assert!(outgoing(&crate::ledger(), "close-1".into(), "CloseAccount", &data).is_ok());
+        let refused = outgoing(&crate::ledger(), "a\nb".into(), "CloseAccount", &data).unwrap_err();
         assert!(refused.contains("has a control character"), "{refused}");
     }
 }

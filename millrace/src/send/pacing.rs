@@ -1,4 +1,4 @@
-//! Handing commands to Kafka, all at once or at a rate.
+//! Sends commands to Kafka, all at once or at a rate.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use millrace_runtime::kafka::Delivered;
 
 use crate::producing::{CommandProducer, OutgoingCommand};
 
-/// At a rate above this, several commands share a tick.
+/// At a higher rate than this, several commands share a tick.
 const TICKS_PER_SECOND: u32 = 100;
 
 /// Sends the commands in order, at most `rate` a second, and waits until Kafka has all of them.
 ///
 /// # Errors
-/// When Kafka does not take one; those before it may have been taken.
+/// When Kafka refuses a command. It may have accepted earlier ones.
 pub async fn deliver(
     producer: &CommandProducer,
     commands: &[OutgoingCommand],

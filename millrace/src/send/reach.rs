@@ -1,4 +1,4 @@
-//! Whether Kafka is there to be sent to.
+//! Waits until Kafka can take commands.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use millrace_runtime::kafka::{TopicError, check_topics, client_config};
 use millrace_schemas::LogName;
 use tokio::time::timeout;
 
-/// Waiting for longer than this is told of.
+/// After this time, a message says what we are waiting for.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Waits until Kafka answers and has the command topic, at most for the 15 s that a request may take.
 ///
 /// # Errors
-/// When it does not answer, or has no such topic.
+/// When Kafka does not answer, or does not have the topic.
 pub async fn reach_kafka(settings: &Settings) -> anyhow::Result<()> {
     let bootstrap = settings.kafka_bootstrap()?;
     let config = client_config(settings)?;
@@ -30,7 +30,7 @@ pub async fn reach_kafka(settings: &Settings) -> anyhow::Result<()> {
     };
     match answered {
         Err(TopicError::Kafka(error)) => {
-            Err(error).with_context(|| format!("Kafka at {bootstrap} does not answer, nothing was sent"))
+            Err(error).with_context(|| format!("Kafka at {bootstrap} does not answer; nothing was sent"))
         }
         answered => Ok(answered?),
     }

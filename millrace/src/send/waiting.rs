@@ -1,13 +1,14 @@
-//! Waiting for the outcome of a command that was sent.
+//! Waits for the outcome of a command that was sent.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use deadpool_postgres::Object;
 use millrace_runtime::kafka::Delivered;
 use millrace_runtime::{Settings, postgres};
-use millrace_schemas::{LogName, Outcome};
-use millrace_store::Log;
+use millrace_schemas::{LogName, Outcome, Received, RecordSchema, Topic};
+use millrace_store::{Log, StoredCommand, command_key};
 use tokio::time::Instant;
 
 use crate::exit::NO;
@@ -15,16 +16,17 @@ use crate::output::Output;
 use crate::producing::OutgoingCommand;
 use crate::{dead_letters, outcome};
 
-/// How long an outcome is waited for.
+/// How long to wait for an outcome.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is looked for.
+/// How often to ask Postgres for it.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often it is looked for among the dead letters.
+/// How often to look for it among the dead letters.
 const LOOK_ASIDE: Duration = Duration::from_secs(1);
 
-/// Waits for the outcome of the command, which was delivered alone, and prints it. Dead letters are told apart by where
-/// they came from: an earlier command with the same id may have become one. Answers no when the outcome is that of
-/// another kind of command, which had the id before.
+/// Waits for the outcome of a command, which was delivered alone, and prints it. It recognizes the command's dead
+/// letter by the original's offset, because an earlier command with the same id may have become one too. If the id
+/// already belonged to another command, Postgres keeps that one's outcome: then this prints a refusal, and the answer
+/// is no.
 pub async fn wait_for_outcome(
     settings: &Settings,
     command: &OutgoingCommand,
@@ -34,19 +36,20 @@ pub async fn wait_for_outcome(
     let id = &command.id;
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
-    let sent = || format!("command {id} is in Kafka, and its outcome can't be asked for");
+    let sent = || format!("command {id} is in Kafka, but Postgres does not answer for its outcome");
     let client = postgres::connect(&pool, settings.postgres_url()?).await.with_context(sent)?;
     let log = Log::open(&client, name).await?;
+    let key = command_key(id);
     let deadline = Instant::now() + PATIENCE;
     let mut look_aside = Instant::now() + LOOK_ASIDE;
     while Instant::now() < deadline {
-        if let Some(outcome) = log.outcome(&client, id).await? {
-            return match taken_before(command, &outcome) {
+        if let Some(stored) = log.commands(&client, &[key]).await?.remove(&key) {
+            return match taken_before(command, content_hash(&client, &log, command).await?, &stored) {
                 Some(refusal) => {
                     eprintln!("millrace: {refusal}");
                     Ok(ExitCode::from(NO))
                 }
-                None => outcome::print(&outcome, output),
+                None => outcome::print(&stored.outcome, output),
             };
         }
         if Instant::now() >= look_aside {
@@ -66,16 +69,31 @@ pub async fn wait_for_outcome(
     Ok(ExitCode::from(NO))
 }
 
-/// What to say when the id had been another command's, so that this one does not take effect.
-fn taken_before(command: &OutgoingCommand, outcome: &Outcome) -> Option<String> {
+/// The hash of the command's content, as writers compute it. It is the same in every version of the command's schema,
+/// so the log's newest will do; `None` when the log has no schema of the command.
+async fn content_hash(client: &Object, log: &Log, command: &OutgoingCommand) -> anyhow::Result<Option<[u8; 16]>> {
+    let stored = log.stored_schemas(client).await?;
+    let of_command = |schema: &&RecordSchema| schema.topic == Topic::Commands && schema.name == command.name;
+    let schema = stored.iter().rev().map(|stored| stored.schema).find(of_command);
+    let data: serde_json::Value = serde_json::from_slice(&command.value)?;
+    Ok(schema.map(|schema| Received::from_json(schema, &data)).transpose()?.map(|received| received.content_hash()))
+}
+
+/// The refusal, if the stored command with the id is another one; then this one takes no effect.
+fn taken_before(command: &OutgoingCommand, hash: Option<[u8; 16]>, stored: &StoredCommand) -> Option<String> {
     let OutgoingCommand { id, name, .. } = command;
-    let Outcome { command_type, outcome, .. } = outcome;
-    (command_type != name).then(|| {
-        format!(
-            "{id} is the id of an earlier {command_type} ({outcome}), so this {name} takes no effect: send it with an \
-             id of its own"
-        )
-    })
+    let Outcome { command_type, outcome, .. } = &stored.outcome;
+    let difference = if command_type != name {
+        ""
+    } else if hash.is_some_and(|hash| stored.hash != hash) {
+        " with other content"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{id} is the id of an earlier {command_type}{difference} ({outcome}), so this {name} takes no effect \
+         (command_id_reused): send it with an id of its own"
+    ))
 }
 
 #[cfg(test)]
@@ -85,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_outcome_of_another_kind_of_command_is_not_this_ones() {
+    fn the_outcome_of_another_command_with_the_same_id_is_not_this_ones() {
         let outcome = Outcome {
             command_id: "deposit-1".into(),
             command_type: "PostEntrySet".into(),
@@ -104,11 +122,18 @@ mod tests {
             value: Vec::new(),
             headers: Vec::new(),
         };
-        assert_eq!(taken_before(&command("PostEntrySet"), &outcome), None);
-        let refusal = taken_before(&command("CloseAccount"), &outcome).unwrap();
-        assert!(
-            refusal.contains("an earlier PostEntrySet (accepted), so this CloseAccount takes no effect"),
-            "{refusal}"
-        );
+        let stored = StoredCommand { hash: vec![7; 16], outcome };
+        assert_eq!(taken_before(&command("PostEntrySet"), Some([7; 16]), &stored), None);
+        for (name, hash, expected) in [
+            ("CloseAccount", 7, "an earlier PostEntrySet (accepted), so this CloseAccount takes no effect"),
+            (
+                "PostEntrySet",
+                8,
+                "an earlier PostEntrySet with other content (accepted), so this PostEntrySet takes no effect",
+            ),
+        ] {
+            let refusal = taken_before(&command(name), Some([hash; 16]), &stored).unwrap_or_default();
+            assert!(refusal.contains(expected), "{refusal}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `millrace up`, `down`, `env`: the local stack.
 
+mod readiness;
 mod service_ports;
 mod services;
 pub mod throw_away;
@@ -12,17 +13,19 @@ use millrace_compose::{
     Console, Ports, RunningProcess, Stack, StackError, StackOptions, Stopped, default_cache_dir, default_data_dir,
 };
 use millrace_runtime::Settings;
-use millrace_schemas::{Contract, Registry};
 use serde::Serialize;
 
 use crate::cli::{FolderArguments, SettingsArguments, StackArguments, UpArguments};
 use crate::exit::failure;
+use crate::logs::Logs;
 use crate::migrate::migrate;
 use crate::output::Output;
+use crate::schemas::register;
 
+pub use readiness::{log_tail, until_ready};
 pub use services::{RunningService, check_service_ports, start_services, until_one_ends};
 
-/// What `up` prints.
+/// The result of `up` as JSON.
 #[derive(Serialize)]
 struct Up {
     postgres: String,
@@ -32,7 +35,7 @@ struct Up {
     data_dir: String,
 }
 
-/// What `down` prints.
+/// The result of `down` as JSON.
 #[derive(Serialize)]
 struct Down {
     stopped: Vec<StoppedProcess>,
@@ -48,10 +51,15 @@ struct StoppedProcess {
 }
 
 /// `millrace up`
-pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: Output) -> anyhow::Result<ExitCode> {
+pub async fn up(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    arguments: &UpArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let options = options(&arguments.folders);
     let before = running(&options.data_dir);
-    match bring_up(settings, arguments, &options).await {
+    match bring_up(logs, settings, arguments, &options).await {
         Ok(up) => {
             output.print(&up, |up| text(up, arguments.folders.stack.data_dir.is_some()))?;
             Ok(ExitCode::SUCCESS)
@@ -64,7 +72,12 @@ pub async fn up(settings: &SettingsArguments, arguments: &UpArguments, output: O
     }
 }
 
-async fn bring_up(settings: &SettingsArguments, arguments: &UpArguments, options: &StackOptions) -> anyhow::Result<Up> {
+async fn bring_up(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    arguments: &UpArguments,
+    options: &StackOptions,
+) -> anyhow::Result<Up> {
     let loaded = settings.load()?;
     let flags = settings.for_services(&loaded)?;
     if !arguments.servers_only {
@@ -75,7 +88,7 @@ async fn bring_up(settings: &SettingsArguments, arguments: &UpArguments, options
     let services = if arguments.servers_only {
         Vec::new()
     } else {
-        prepare(&at(&stack, loaded)).await?;
+        prepare(logs, &at(&stack, loaded)).await?;
         start_services(&stack, &flags, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();
@@ -88,12 +101,12 @@ async fn bring_up(settings: &SettingsArguments, arguments: &UpArguments, options
     })
 }
 
-/// What runs of the stack in a folder, if there is one.
+/// The running processes of the stack in a folder; none if there is no stack.
 fn running(data_dir: &Path) -> Vec<RunningProcess> {
     Stack::open(data_dir).map(|stack| stack.running()).unwrap_or_default()
 }
 
-/// Says what an `up` that failed has started all the same.
+/// After a failed `up`, prints which processes it has started, and how to stop them.
 fn tell_of_started(data_dir: &Path, before: &[RunningProcess]) {
     let started: Vec<String> = running(data_dir)
         .into_iter()
@@ -151,24 +164,23 @@ pub fn options(arguments: &FolderArguments) -> StackOptions {
     }
 }
 
-/// The settings, with the stack's servers.
+/// The settings, with the addresses of the stack's servers.
 pub fn at(stack: &Stack, settings: Settings) -> Settings {
     let addresses = stack.addresses();
     settings.with_servers(&addresses.postgres_url, &addresses.kafka_bootstrap, &addresses.registry_url)
 }
 
-/// Tables, topics and schemas.
+/// Creates tables and topics, and registers the schemas.
 ///
 /// # Errors
 /// When a server refuses or does not answer.
-pub async fn prepare(settings: &Settings) -> anyhow::Result<()> {
-    migrate(settings).await?;
-    let registry = Registry::new(settings.registry_url()?)?;
-    registry.register(&settings.log.parse()?, Contract::ledger()).await?;
+pub async fn prepare(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
+    migrate(logs, settings).await?;
+    register(logs, settings).await?;
     Ok(())
 }
 
-/// A value as a shell reads it back.
+/// Quotes a value for a POSIX shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

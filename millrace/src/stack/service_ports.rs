@@ -1,4 +1,4 @@
-//! The ports on which the stack's services tell metrics and health.
+//! The ports on which the stack's services serve metrics and health.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,17 +9,17 @@ use millrace_compose::{SERVICES_FILE, Stack};
 
 use crate::exit::Usage;
 
-/// The first port, unless another is asked for.
+/// The first port, unless the caller asks for another.
 const FIRST: u16 = 29464;
 
 /// Port by service; kept in the stack's folder.
 pub type ServicePorts = BTreeMap<String, u16>;
 
-/// The ports of the stack's services: those asked for, else those it had, else the default ones. With `Some(0)`, those
-/// that running services have, else any free ones.
+/// Chooses the ports of the stack's services: from `asked` on, else those that the stack had, else the default ones.
+/// `Some(0)` takes the ports of running services, else any free ones.
 ///
 /// # Errors
-/// When another range is asked for than running services have, or the file can't be read or written.
+/// When the caller asks for other ports than running services have, or the file can't be read or written.
 pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyhow::Result<ServicePorts> {
     let ports = choose(Some(stack), names, asked)?;
     let path = file(stack);
@@ -28,16 +28,16 @@ pub fn service_ports(stack: &Stack, names: &[&str], asked: Option<u16>) -> anyho
     Ok(ports)
 }
 
-/// Checks, before anything is started, that the services in the stack's folder can have their ports. Those that are to
-/// be any free ones are looked for later.
+/// Checks, before anything starts, that no other program has the ports of the stack's services. For `Some(0)`, free
+/// ports are chosen later.
 ///
 /// # Errors
-/// As [`service_ports`]; and when somebody else has a port.
+/// As [`service_ports`]; and when another program has a port.
 pub fn check_ports(data_dir: &Path, names: &[&str], asked: Option<u16>) -> anyhow::Result<()> {
     if asked == Some(0) {
         return Ok(());
     }
-    // a folder without a stack has none yet; what is wrong with a damaged one is for `Stack::up` to say
+    // A folder without a stack has no ports yet. If the stack is damaged, `Stack::up` says so later.
     let stack = Stack::open(data_dir).ok();
     let running = stack.as_ref().map(Stack::running).unwrap_or_default();
     let ports = choose(stack.as_ref(), names, asked)?;
@@ -75,13 +75,13 @@ fn known(stack: &Stack) -> anyhow::Result<Option<ServicePorts>> {
     }
 }
 
-/// Checks that nobody else has the port.
+/// Checks that the port is free.
 ///
 /// # Errors
-/// When somebody has it.
+/// When another program listens on it.
 pub fn check_free(name: &str, port: u16) -> anyhow::Result<()> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|error| {
-        let text = format!("port {port} for {name}'s metrics can't be had ({error}): choose others with --http-port");
+        let text = format!("port {port} for {name}'s metrics is not free ({error}): choose others with --http-port");
         Usage(text).into()
     })
 }
@@ -99,7 +99,7 @@ fn in_a_row(names: &[&str], first: u16) -> anyhow::Result<ServicePorts> {
     Ok(ports)
 }
 
-/// The ports that services had; one that a newer version has added gets the next.
+/// The known ports. A service that a newer version has added gets the next port.
 fn with_missing(names: &[&str], mut known: ServicePorts) -> anyhow::Result<ServicePorts> {
     for name in names {
         if !known.contains_key(*name) {

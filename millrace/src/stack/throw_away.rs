@@ -1,4 +1,4 @@
-//! A folder for a stack of one run, of the demo or a benchmark: begun anew each time, and never anybody else's.
+//! The folder for the stack of a demo or a benchmark. Each run deletes the last run's stack, and never another one.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use super::options;
 use crate::cli::FolderArguments;
 use crate::exit::Usage;
 
-/// Where a throw-away stack goes: a folder without a stack, after an earlier throw-away one is stopped and deleted. It
-/// is the folder of `up` with `suffix`, and ports are any that are free, unless asked for.
+/// Prepares the folder for a throw-away stack: stops and deletes an earlier one. By default the folder is that of `up`
+/// with `suffix`, and the ports are any free ones.
 ///
 /// # Errors
-/// When the folder holds a stack that is to be kept.
+/// When the folder holds a stack that is not a throw-away one.
 pub async fn fresh(arguments: &FolderArguments, suffix: &str) -> anyhow::Result<StackOptions> {
     let mut options = options(arguments);
     if arguments.stack.data_dir.is_none() {
@@ -31,7 +31,7 @@ pub async fn fresh(arguments: &FolderArguments, suffix: &str) -> anyhow::Result<
     if holds_a_stack(&options.data_dir) {
         if !options.data_dir.join(DEMO_MARK).is_file() {
             let folder = options.data_dir.display();
-            let text = format!("{folder} holds a stack that is no demo's or benchmark's: give another --data-dir");
+            let text = format!("{folder} holds a stack that is not of a demo or benchmark: give another --data-dir");
             return Err(Usage(text).into());
         }
         Stack::down_in(&options.data_dir, &Console::new()).await?;
@@ -40,7 +40,7 @@ pub async fn fresh(arguments: &FolderArguments, suffix: &str) -> anyhow::Result<
     Ok(options)
 }
 
-/// Notes that the stack in the folder may be thrown away, if there is one by now.
+/// Marks the stack in the folder, if there is one, as one that later runs may delete.
 ///
 /// # Errors
 /// When the folder can't be written to.
@@ -52,12 +52,13 @@ pub fn mark(data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Also a damaged one, such as an interrupted run leaves.
+/// Whether the folder holds a stack, even a damaged one, as an interrupted run leaves it.
 fn holds_a_stack(data_dir: &Path) -> bool {
     !matches!(Stack::open(data_dir), Err(StackError::NoStack { .. }))
 }
 
-/// The folder beside that of `up`; in a shell that `millrace env` has told of a throw-away stack, that one.
+/// The folder beside that of `up`. If `millrace env` has set the shell up for a throw-away stack, the folder of that
+/// one.
 fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     if name.as_encoded_bytes().ends_with(suffix.as_bytes()) {

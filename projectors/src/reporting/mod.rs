@@ -1,5 +1,6 @@
-//! Balances of accounts and totals of days.
+//! The read model `reporting`: balances of accounts, and totals of days.
 
+mod events;
 mod fold;
 mod snapshot;
 
@@ -7,8 +8,8 @@ use deadpool_postgres::Transaction;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use millrace_projector_runner::{ApplyError, Event, Projector};
 
-use crate::{ApplyError, Event, Projector};
 use fold::Changes;
 pub use snapshot::{AccountBalance, DailyTotal, ReportingSnapshot};
 
@@ -16,7 +17,7 @@ mod embedded {
     refinery::embed_migrations!("src/reporting/migrations");
 }
 
-/// Keeps `account_balances` and `daily_totals`.
+/// The projector that keeps `account_balances` and `daily_totals`.
 #[derive(Debug)]
 pub struct Reporting;
 
@@ -35,8 +36,9 @@ impl Projector for Reporting {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            let changes = Changes::of(events)?;
-            // sent together; but an account is closed only once it is there
+            let changes = Changes::from_events(events)?;
+            // Balances and totals go to Postgres together, to save round trips. Closings wait for the balances, because
+            // an account must exist before it is closed, and a statement that is still to be prepared comes late.
             tokio::try_join!(
                 biased;
                 async {

@@ -1,60 +1,59 @@
-//! Reading the read model as it stood at one moment.
+//! Reads the whole read model as of one moment.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use millrace_projector_runner::{ProjectorError, checkpoints};
 use millrace_schemas::LogName;
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
-use crate::{ProjectorError, checkpoints};
-
-/// An account as the read model has it.
+/// A row of `account_balances`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountBalance {
     /// ISO 4217 alphabetic code.
     pub currency: String,
-    /// Sum of its entries, minor units.
+    /// The sum of the account's entries, in minor units.
     pub balance_minor: i64,
-    /// How many there are.
+    /// How many entries the account has.
     pub entries: i64,
-    /// The latest `reporting_at` among them.
+    /// The latest `reporting_at` of its entries; `None` while it has none.
     pub last_posted_at: Option<Timestamp>,
-    /// When its closing was recorded.
+    /// When its closing was recorded; `None` while it is open.
     pub closed_at: Option<Timestamp>,
 }
 
-/// A day's entries in one currency.
+/// A row of `daily_totals`: a day's entries in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DailyTotal {
-    /// Sum of the positive amounts, minor units.
+    /// The sum of the positive amounts, in minor units.
     pub credits_minor: i128,
-    /// Sum of the negative amounts, as a positive number, minor units.
+    /// The sum of the negative amounts as a positive number, in minor units.
     pub debits_minor: i128,
-    /// How many there are.
+    /// How many entries the day has.
     pub entries: i64,
 }
 
-/// All of `reporting` at one moment: the balances are those of just the events that the checkpoints tell.
+/// All of `reporting` at one moment. The balances contain exactly the events up to the checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportingSnapshot {
-    /// Position applied last, by partition; absent: none.
+    /// The last applied position, by partition; absent before the first event.
     pub checkpoints: HashMap<i32, i64>,
-    /// By account id.
+    /// The accounts, by account id.
     pub balances: BTreeMap<String, AccountBalance>,
-    /// By day (UTC) and currency.
+    /// The daily totals, by day (UTC) and currency.
     pub daily: BTreeMap<(Date, String), DailyTotal>,
 }
 
 impl ReportingSnapshot {
-    /// Reads it in one transaction. Needs no search path.
+    /// Reads everything in one transaction. Needs no search path.
     ///
     /// # Errors
-    /// When the read model is not there, or Postgres does not answer.
+    /// When the read model does not exist, or Postgres does not answer.
     pub async fn read(client: &mut Client, log: &LogName) -> Result<Self, ProjectorError> {
         let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let transaction = moment.start().await?;
-        // first, since it tells in clear words when the tables are not there
+        // first, because its error says clearly that the tables do not exist
         let checkpoints = checkpoints(&transaction, "reporting", log).await?;
         let balances = balances(&transaction).await?;
         let daily = daily_totals(&transaction).await?;
@@ -91,10 +90,10 @@ async fn daily_totals(transaction: &Transaction<'_>) -> Result<BTreeMap<(Date, S
     rows.iter().map(total).collect()
 }
 
-/// numeric(38,0) always fits.
+/// Parses a `numeric(38,0)`, which always fits into 128 bits.
 fn whole(text: &str) -> Result<i128, ProjectorError> {
     text.parse().map_err(|_| ProjectorError::Damaged {
         schema: "reporting",
-        reason: format!("a daily total is {text:?}, which is no whole number"),
+        reason: format!("a daily total is {text:?}, which is not a whole number"),
     })
 }

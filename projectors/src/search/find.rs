@@ -1,41 +1,40 @@
-//! Asking the read model.
+//! Queries the read model.
 
 use jiff::Timestamp;
+use millrace_projector_runner::ProjectorError;
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{GenericClient, Row};
 
-use crate::ProjectorError;
-
-/// An entry or account that was found.
+/// An entry or account that matches a query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hit {
     /// `account` or `entry`.
     pub kind: String,
     /// The entry set's id, or the account's.
     pub id: String,
-    /// The account.
+    /// The account, or the entry's account.
     pub account_id: String,
-    /// The entry's text.
+    /// The entry's description; `None` for an account.
     pub description: Option<String>,
-    /// The entry's amount, signed minor units.
+    /// The entry's amount in signed minor units; `None` for an account.
     pub amount_minor: Option<i64>,
     /// ISO 4217 alphabetic code.
     pub currency: String,
-    /// When the entry counts for reporting.
+    /// When the entry counts for reporting; `None` for an account.
     pub reporting_at: Option<Timestamp>,
     /// 1: all words as typed; up to 0.5: some are beginnings; up to 0.25: some are mistyped.
     pub rank: f32,
 }
 
 /// Finds at most `limit` (1,000 at the most) entries and accounts that hold every word of `query`, the best first. Any
-/// text is a query; what follows its 1,000th character or 16th word is ignored. Needs no search path.
+/// text is a query; characters after the 1,000th and words after the 16th are ignored. Needs no search path.
 ///
 /// # Errors
-/// When the read model is not there, or Postgres does not answer.
+/// When the read model does not exist, or Postgres does not answer.
 pub async fn find(client: &impl GenericClient, query: &str, limit: u32) -> Result<Vec<Hit>, ProjectorError> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    // Postgres takes any character but this one
+    // the one character that Postgres can't store in a text
     let query = query.replace('\0', " ");
     let rows = client.query(include_str!("sql/find.sql"), &[&query, &limit]).await;
     let rows = rows.map_err(|error| match error.code() {

@@ -1,15 +1,16 @@
-//! Entries and accounts, findable by words: in any order, by their beginnings, with small typos.
+//! The read model `search`: finds entries and accounts by words in any order, by their beginnings, with small typos.
 //!
 //! The search itself is the SQL function `search.find(query, max_results)`, for any client of Postgres.
 
+mod events;
 mod find;
 mod rows;
 mod words;
 
 use deadpool_postgres::Transaction;
 use futures::future::BoxFuture;
+use millrace_projector_runner::{ApplyError, Event, Projector};
 
-use crate::{ApplyError, Event, Projector};
 pub use find::{Hit, find};
 use rows::Rows;
 
@@ -17,7 +18,7 @@ mod embedded {
     refinery::embed_migrations!("src/search/migrations");
 }
 
-/// Keeps `documents` and `vocabulary`.
+/// The projector that keeps `documents` and `vocabulary`.
 #[derive(Debug)]
 pub struct Search;
 
@@ -36,7 +37,7 @@ impl Projector for Search {
         events: &'a [Event],
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            let rows = Rows::of(events)?;
+            let rows = Rows::from_events(events)?;
             rows.insert(transaction).await?;
             Ok(())
         })

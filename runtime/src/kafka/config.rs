@@ -1,38 +1,11 @@
-//! librdkafka's settings as Millrace uses them; `kafka_properties` of the settings go over all of them.
+//! librdkafka's settings as Millrace uses them. `kafka_properties` of the settings go over all of them; `properties.rs`
+//! has refused those that a promise rests on.
 
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
 
-use crate::settings_error::Source;
 use crate::{Settings, SettingsError};
-
-/// Has librdkafka look at properties that somebody set. Its own error would print the value, which may be a secret; so
-/// no client is made of properties that were not checked here.
-///
-/// # Errors
-/// When it does not know a property, or does not take its value.
-pub(crate) fn check_properties<'p>(
-    properties: impl Iterator<Item = (&'p str, &'p str)>,
-    source: &Source<'_>,
-) -> Result<(), SettingsError> {
-    for (name, value) in properties {
-        let mut config = ClientConfig::new();
-        let checked = config.set(name, value).create_native_config();
-        checked.map_err(|error| {
-            let place = source.place("kafka_properties");
-            SettingsError::Wrong(match error {
-                KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
-                    format!("{place}: librdkafka has no property {name}")
-                }
-                _ => format!("{place}: {name} has a value that librdkafka does not take"),
-            })
-        })?;
-    }
-    Ok(())
-}
 
 /// What every client needs to connect.
 ///
@@ -44,11 +17,13 @@ pub fn client_config(settings: &Settings) -> Result<ClientConfig, SettingsError>
         .set("bootstrap.servers", settings.kafka_bootstrap()?)
         .set("client.id", "millrace")
         .set("reconnect.backoff.max.ms", "2000")
-        .set("socket.keepalive.enable", "true");
+        .set("socket.keepalive.enable", "true")
+        // a producer would otherwise have the brokers make a missing topic, with their number of partitions
+        .set("allow.auto.create.topics", "false");
     Ok(with_properties(config, settings))
 }
 
-/// What the settings say goes over what is set here.
+/// Sets `kafka_properties` over what is set here. It comes last in each function, so that they always win.
 fn with_properties(mut config: ClientConfig, settings: &Settings) -> ClientConfig {
     for (name, value) in settings.kafka_properties() {
         config.set(name, value);
@@ -77,14 +52,14 @@ pub fn consumer_config(settings: &Settings, group: &str) -> Result<ClientConfig,
         .set("queued.min.messages", "2000")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.max.bytes", "4194304")
-        // with a full queue librdkafka would otherwise fetch nothing for a whole second
+        // when its queue is full, librdkafka would otherwise fetch nothing for a whole second
         .set("fetch.queue.backoff.ms", "10")
         .set("max.partition.fetch.bytes", "1048576");
     Ok(with_properties(config, settings))
 }
 
-/// The same for a member that gathers batches: the brokers answer it when there is much to read, or after `wait`. A fetch
-/// costs both sides as much as dozens of records.
+/// The same for a member that gathers batches: the brokers answer a fetch when there is much to read, or after `wait`. A
+/// fetch costs both sides as much as dozens of records.
 ///
 /// # Errors
 /// When the bootstrap servers are not set.
@@ -100,7 +75,15 @@ pub fn gathering_consumer_config(
     Ok(with_properties(config, settings))
 }
 
-/// A producer that keeps order and writes nothing twice within its life.
+/// A producer that keeps the order of its records and writes none twice within its life.
+///
+/// ```
+/// use millrace_runtime::{Overrides, Settings, kafka::producer_config};
+///
+/// let settings = Settings::load(None, &Overrides::default())?.with_servers("", "localhost:9092", "");
+/// assert_eq!(producer_config(&settings)?.get("acks"), Some("all"));
+/// # Ok::<(), millrace_runtime::SettingsError>(())
+/// ```
 ///
 /// # Errors
 /// When the bootstrap servers are not set.
@@ -119,7 +102,7 @@ pub fn producer_config(settings: &Settings) -> Result<ClientConfig, SettingsErro
     Ok(with_properties(config, settings))
 }
 
-/// The same for whole pages: they are handed over at once, so there is little to wait for.
+/// The same for whole pages: a page is handed over at once, so waiting for more records gains little.
 ///
 /// # Errors
 /// When the bootstrap servers are not set.
@@ -127,4 +110,27 @@ pub fn prompt_producer_config(settings: &Settings) -> Result<ClientConfig, Setti
     let mut config = producer_config(settings)?;
     config.set("linger.ms", "0.5");
     Ok(with_properties(config, settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Overrides;
+    use crate::kafka::check_properties;
+    use crate::settings_error::Source;
+
+    #[test]
+    fn what_is_set_here_is_what_is_pinned() {
+        let settings = Settings::load(None, &Overrides::default()).unwrap().with_servers("", "localhost:9092", "");
+        let configs = [
+            gathering_consumer_config(&settings, "x", Duration::from_millis(5)).unwrap(),
+            prompt_producer_config(&settings).unwrap(),
+        ];
+        for config in configs {
+            // Millrace's own settings have these two
+            let is_setting = |name: &str| matches!(name, "group.id" | "session.timeout.ms");
+            let pinned = config.config_map().into_iter().filter(|(name, _)| !is_setting(name));
+            check_properties(pinned, &Source::Flag).unwrap();
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What librdkafka tells of its clients, as metrics of the process.
+//! librdkafka's statistics as metrics of the process.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,18 +10,19 @@ use crate::metrics::{
     KAFKA_TRANSMITTED,
 };
 
-/// How often librdkafka tells, unless `kafka_properties` say otherwise.
+/// Time between two statistics, unless `kafka_properties` say otherwise.
 const INTERVAL_MS: &str = "5000";
 const INTERVAL: &str = "statistics.interval.ms";
 
-/// Counts what one client does. A process may have several, also one after the other: the metrics are their sums.
+/// Adds one client's statistics to the metrics. A process may have several clients, also one after the other: the metrics
+/// are their sums.
 #[derive(Debug)]
 pub struct Meter {
     client: &'static str,
     last: Mutex<Reading>,
 }
 
-/// What a client has told.
+/// One client's statistics at one time.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 struct Reading {
     queued: i64,
@@ -33,13 +34,13 @@ struct Reading {
 }
 
 impl Meter {
-    /// Of a consumer.
+    /// The meter of a consumer: its queue holds records that were fetched and not yet taken.
     pub fn of_consumer() -> Self {
         KAFKA_REBALANCES.inc_by(0);
         Self::new("consumer")
     }
 
-    /// Of a producer.
+    /// The meter of a producer: its queue holds records that Kafka has not yet acknowledged.
     pub fn of_producer() -> Self {
         Self::new("producer")
     }
@@ -50,7 +51,7 @@ impl Meter {
         meter
     }
 
-    /// Has the client tell its statistics; its context hands them to [`Meter::read`].
+    /// A configuration whose client reports its statistics; its context hands them to [`Meter::read`].
     pub fn switch_on(config: &ClientConfig) -> ClientConfig {
         let mut config = config.clone();
         if config.get(INTERVAL).is_none() {
@@ -59,12 +60,12 @@ impl Meter {
         config
     }
 
-    /// Takes in what the client tells. They are sums over its life.
+    /// Adds what has changed since the last statistics. librdkafka counts over the client's life.
     pub fn read(&self, statistics: &Statistics) {
         self.take(Reading::of(statistics, self.client == "consumer"));
     }
 
-    /// The group gave or took partitions.
+    /// Counts that the group assigned partitions or took them away.
     pub fn rebalanced(&self) {
         KAFKA_REBALANCES.inc();
     }
@@ -85,7 +86,7 @@ impl Meter {
 }
 
 impl Drop for Meter {
-    /// What was in its queues is gone; what it counted stays.
+    /// A client's queues go with it; its counts stay.
     fn drop(&mut self) {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.take(Reading { queued: 0, queued_bytes: 0, round_trip_seconds: None, ..last });
@@ -113,7 +114,7 @@ impl Reading {
     }
 }
 
-/// Records and bytes that were fetched and are not yet taken.
+/// Records and bytes that were fetched and not yet taken.
 fn fetched(statistics: &Statistics) -> (i64, i64) {
     let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
     partitions.fold((0, 0), |(records, bytes), partition| {
@@ -129,7 +130,7 @@ fn move_gauge(gauge: &IntGauge, last: i64, now: i64) {
     gauge.add(now - last);
 }
 
-/// A sum that is smaller than before is a new client's: all of it is new.
+/// Adds what is new of a sum. One that is smaller than before is a new client's: all of it is new.
 fn count(counter: &IntCounter, last: i64, now: i64) {
     let more = if now >= last { now - last } else { now };
     counter.inc_by(more.unsigned_abs());

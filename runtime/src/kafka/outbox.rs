@@ -1,4 +1,4 @@
-//! Producing: whole batches, whose delivery can be waited for.
+//! Producing: whole batches, each with one answer when all its records are delivered.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,36 +14,36 @@ use tokio::sync::oneshot;
 use super::meter::Meter;
 use super::trouble::Trouble;
 
-/// How long to wait for room when librdkafka's queue is full.
+/// Time between two tries while librdkafka's queue is full.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(2);
 
-/// A record to be produced.
+/// A record to produce.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    /// The topic.
+    /// Where it goes.
     pub topic: &'a str,
-    /// The partition; `None`: by the key.
+    /// The partition's number; `None`: the one that the key has by Kafka's default partitioner.
     pub partition: Option<i32>,
-    /// The key.
+    /// Absent where order among records does not matter.
     pub key: Option<&'a [u8]>,
-    /// The value; `None` is a tombstone.
+    /// `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The headers.
+    /// In the order in which readers see them.
     pub headers: OwnedHeaders,
     /// Milliseconds since 1970; `None`: now.
     pub timestamp: Option<i64>,
 }
 
-/// Where a batch's records went: the last offset of each topic and partition.
+/// Where a batch's records are: the last offset by topic and partition.
 pub type Delivered = BTreeMap<(String, i32), i64>;
 
 /// A record was not delivered. Some records of the batch may have been.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("Kafka did not take a record for {topic}: {error}")]
 pub struct DeliveryError {
-    /// The topic.
+    /// The topic that the record was for.
     pub topic: String,
-    /// librdkafka's reason.
+    /// librdkafka's reason, or the brokers'.
     pub error: KafkaError,
 }
 
@@ -54,7 +54,28 @@ impl DeliveryError {
     }
 }
 
-/// An idempotent producer. Records of one partition arrive in the order in which they were sent.
+/// An idempotent producer. Records of one partition arrive in the order in which they were sent, each once, for as long
+/// as this producer lives.
+///
+/// ```no_run
+/// use millrace_runtime::Settings;
+/// use millrace_runtime::kafka::{Outbox, Outgoing, producer_config};
+/// use rdkafka::message::OwnedHeaders;
+///
+/// # async fn example(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
+/// let outbox = Outbox::new(&producer_config(settings)?)?;
+/// let record = Outgoing {
+///     topic: "orders.outcomes",
+///     partition: None,
+///     key: Some(b"command-1"),
+///     value: Some(b"..."),
+///     headers: OwnedHeaders::new(),
+///     timestamp: None,
+/// };
+/// let offsets = outbox.deliver([record]).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Outbox {
     producer: ThreadedProducer<Reports>,
 }
@@ -100,7 +121,7 @@ impl ProducerContext for Reports {
 }
 
 impl Batch {
-    /// One record less is pending: it stands at a place, or failed.
+    /// Notes how one record ended: delivered at a place, or failed.
     fn settle(&self, outcome: Result<(&str, i32, i64), DeliveryError>) {
         let mut state = self.state();
         match outcome {
@@ -132,7 +153,7 @@ impl BatchState {
         if self.pending == 0 {
             let result = self.error.take().map_or_else(|| Ok(std::mem::take(&mut self.delivered)), Err);
             if let Some(report) = self.report.take() {
-                // nobody listens any more when the sender was cancelled
+                // nobody listens when the sender was cancelled
                 let _ = report.send(result);
             }
         }
@@ -149,8 +170,8 @@ impl Outbox {
         Ok(Self { producer: Meter::switch_on(config).create_with_context(reports)? })
     }
 
-    /// Hands a batch to librdkafka, waiting for room in its queue. The receiver tells when every record of it is
-    /// delivered, or that one was not.
+    /// Hands a batch to librdkafka, waiting for room in its queue. The receiver gets the answer when all records are
+    /// delivered or have failed. Cancelled, it has sent some of the records.
     ///
     /// # Errors
     /// When librdkafka refuses a record outright; those before it may be delivered.
@@ -159,7 +180,7 @@ impl Outbox {
         records: impl IntoIterator<Item = Outgoing<'a>>,
     ) -> Result<oneshot::Receiver<Result<Delivered, DeliveryError>>, DeliveryError> {
         let (report, receiver) = oneshot::channel();
-        // One more than the records: the batch can't end before all of it is handed over.
+        // one more than the records, so that the batch can't end before all of it is handed over
         let state = BatchState { pending: 1, delivered: Delivered::new(), error: None, report: Some(report) };
         let batch = Arc::new(Batch { state: Mutex::new(state) });
         let mut refused = Ok(());
@@ -211,16 +232,24 @@ impl Outbox {
         }
     }
 
-    /// Forgets the producer and what it still holds, on a thread of its own: both can block while a broker is away.
+    /// Why the producer will deliver nothing any more, if that is so: an idempotent producer stops for good when it can't
+    /// keep its promise.
+    pub fn fatal_error(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// Drops the producer with the records that it still holds, on a thread of its own: that can block while a broker is
+    /// away.
     pub fn discard(self) {
         let discarding = thread::Builder::new().name("discard a producer".into()).spawn(move || self.purge());
         if let Err(error) = discarding {
-            // dropped with the closure
-            tracing::warn!(%error, "no thread to be had; a producer that failed was ended where it was used");
+            // the closure was dropped, and the producer with it
+            tracing::warn!(%error, "no thread; a producer that failed was ended where it was used");
         }
     }
 
-    /// Forgets what is queued and in flight; its batches report an error. Call before dropping a producer that failed.
+    /// Drops the records that are queued or in flight; their batches end with an error. Call it before dropping a producer
+    /// that failed.
     pub fn purge(&self) {
         self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     }

@@ -1,4 +1,4 @@
-//! Reading one partition as it stands now, outside of any group.
+//! Reading one partition up to its present end, outside of any group.
 
 use std::time::Duration;
 
@@ -10,8 +10,21 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Reads a partition from an offset up to where it ended when the reader was made. Blocks: use it on a thread of its
-/// own, or in `spawn_blocking`.
+/// Reads a partition from an offset up to the end that it had when the reader was made. Blocks: use it on a thread of its
+/// own, or with [`aside`](super::aside).
+///
+/// ```no_run
+/// use millrace_runtime::kafka::PartitionReader;
+/// use rdkafka::{ClientConfig, Message};
+///
+/// # fn example(config: &ClientConfig) -> Result<(), rdkafka::error::KafkaError> {
+/// let mut reader = PartitionReader::open(config, "orders.events", 0, None)?;
+/// while let Some(offset) = reader.next(|record| record.offset())? {
+///     println!("{offset}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct PartitionReader {
     consumer: BaseConsumer,
     first: i64,
@@ -20,14 +33,14 @@ pub struct PartitionReader {
 }
 
 impl PartitionReader {
-    /// A reader of the partition's records from offset `from` on, or from its first one when that is later or `None`.
+    /// Begins at offset `from`, or at the partition's first record where that is later or `from` is `None`.
     ///
     /// # Errors
     /// When Kafka does not answer, or has no such partition.
     pub fn open(config: &ClientConfig, topic: &str, partition: i32, from: Option<i64>) -> Result<Self, KafkaError> {
         let mut config = config.clone();
-        // reaching the end is an event, so that offsets without records at the end (transaction markers, compaction)
-        // do not make the reader wait
+        // The last offsets may hold no records (transaction markers, compaction). Told of the end, the reader does not
+        // wait for them.
         config
             .set("group.id", "millrace.reader")
             .set("enable.auto.commit", "false")
@@ -56,7 +69,7 @@ impl PartitionReader {
     /// Hands the next record to `look`; `None` at the end.
     ///
     /// # Errors
-    /// When Kafka does not answer.
+    /// When Kafka does not answer within 15 s.
     pub fn next<T>(&mut self, look: impl FnOnce(&BorrowedMessage<'_>) -> T) -> Result<Option<T>, KafkaError> {
         if self.next >= self.end {
             return Ok(None);

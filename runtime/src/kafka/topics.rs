@@ -1,4 +1,4 @@
-//! Creating topics.
+//! Creating topics, and checking that they exist as their log needs them.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::aside::aside;
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A topic as it should be.
+/// A topic to be created.
 #[derive(Debug, Clone)]
 pub struct TopicSpec {
-    /// Its name.
+    /// Its full name, `<log>.<what for>`.
     pub name: String,
-    /// Number of partitions.
+    /// Number of partitions, fixed with the log.
     pub partitions: u32,
-    /// Replicas; -1: as the brokers have it set.
+    /// Replicas of each partition; -1: the brokers' default.
     pub replication_factor: i32,
-    /// The topic's own settings.
+    /// Names and values of the settings that the topic has of its own; the others are the brokers'.
     pub settings: Vec<(&'static str, &'static str)>,
 }
 
@@ -36,33 +36,50 @@ pub enum TopicError {
     /// The brokers refused a topic.
     #[error("Kafka refuses topic {topic}: {code}")]
     Refused {
-        /// The topic.
+        /// Its full name.
         topic: String,
-        /// Why.
+        /// The brokers' reason.
         code: RDKafkaErrorCode,
     },
-    /// A topic is not there.
+    /// A topic does not exist; this is its name.
     #[error("topic {0} does not exist: run `millrace migrate`")]
     Missing(String),
     /// A topic exists with another number of partitions.
     #[error("topic {topic} has {actual} partitions and needs {expected}: its log has that many, for ever")]
     Partitions {
-        /// The topic.
+        /// Its full name.
         topic: String,
-        /// What it has.
+        /// Partitions that it has.
         actual: usize,
-        /// What it needs.
+        /// Partitions that its log has.
         expected: u32,
+    },
+    /// A topic has a setting that breaks a promise.
+    #[error(
+        "topic {topic} has {setting}={value}: {why}; change it: kafka-configs.sh --bootstrap-server HOST:PORT --alter \
+         --entity-type topics --entity-name {topic} --add-config {instead}"
+    )]
+    Setting {
+        /// Its full name.
+        topic: String,
+        /// The setting's name in Kafka.
+        setting: &'static str,
+        /// What the brokers have.
+        value: String,
+        /// The promise that it breaks.
+        why: &'static str,
+        /// What to set instead, as `kafka-configs.sh` takes it.
+        instead: &'static str,
     },
 }
 
 impl TopicError {
-    /// Whether waiting may mend it: Kafka comes back, a missing topic is made.
+    /// Whether waiting may mend it: Kafka comes back, somebody creates a missing topic.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Kafka(error) => !matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)),
             Self::Missing(_) => true,
-            Self::Refused { .. } | Self::Partitions { .. } => false,
+            Self::Refused { .. } | Self::Partitions { .. } | Self::Setting { .. } => false,
         }
     }
 }
@@ -93,14 +110,15 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
     Ok(())
 }
 
-/// Checks that the topics are there, each with so many partitions where that is said. Creates none.
+/// Checks that the topics exist, each with the number of partitions that stands beside its name; `None` allows any.
+/// Creates no topic.
 ///
 /// # Errors
-/// When one is missing or has another number of partitions, or Kafka does not answer.
+/// When a topic is missing or has another number of partitions, or Kafka does not answer.
 pub async fn check_topics(config: &ClientConfig, topics: &[(String, Option<u32>)]) -> Result<(), TopicError> {
     let (config, topics) = (config.clone(), topics.to_vec());
     aside(move || {
-        // a consumer: a producer's question would have a broker create the topic, where it may
+        // a consumer, because a broker that may create topics does so when a producer asks for one
         let consumer: BaseConsumer = config.create()?;
         for (topic, expected) in topics {
             let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;

@@ -1,14 +1,14 @@
-//! Telling of trouble with the brokers once, not with every attempt that librdkafka makes.
+//! Logging trouble with the brokers once, instead of with every attempt that librdkafka makes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 
-/// Trouble that goes on is told again after this time.
+/// Trouble that goes on is logged again after this time.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// What a client's trouble was, last told when.
+/// When a client's trouble was last logged.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Mutex<Option<Instant>>);
 
@@ -18,7 +18,7 @@ impl Trouble {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() > AGAIN) {
             *told = Some(Instant::now());
-            tracing::warn!(client, %error, reason, "trouble with Kafka; it is tried again until it works");
+            tracing::warn!(client, %error, reason, "trouble with Kafka; the client tries again until it works");
         }
     }
 }

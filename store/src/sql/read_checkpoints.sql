@@ -1,2 +1,2 @@
 -- $1 partitions
-SELECT partition, position FROM relay_checkpoints WHERE partition = ANY($1)
+SELECT partition, position FROM :log.relay_checkpoints WHERE partition = ANY($1)

@@ -1,3 +1,5 @@
+use millrace_store::Cursor;
+
 use super::*;
 
 const ID: Uuid = Uuid::from_u128(1);
@@ -9,8 +11,14 @@ fn stand(head: i64, reporting: i64, search: i64) -> Stand {
     Stand { partition: 3, head, read_models }
 }
 
+/// What Postgres has: the frame of schema 5, and a datum.
+const VALUE: &[u8] = b"\0\0\0\0\x05datum";
+const EVENT: LogEvent<'_> = LogEvent { event_id: ID, stream_id: "account-1", version: 2, value: VALUE };
+
+/// A record that says the rest as `EVENT` does.
 fn record(position: Option<i64>, event_id: Option<Uuid>) -> TopicRecord {
-    TopicRecord { offset: 9, position, event_id }
+    let (key, value) = (Some(b"account-1".to_vec()), Some(VALUE.to_vec()));
+    TopicRecord { offset: 9, position, event_id, version: Some(2), key, value }
 }
 
 /// Empty when nothing differs.
@@ -80,23 +88,23 @@ fn a_record_must_be_the_next_position_and_the_event_that_postgres_has_there() {
     let ends = ", and Postgres ends at position 5, so that 6 would be next";
     let no_position = "no readable position at offset 9";
     for (in_log, found, expected) in [
-        (Some(ID), (Some(6), Some(ID)), String::new()),
+        (Some(EVENT), (Some(6), Some(ID)), String::new()),
         // repeated, too far, no position: also where a live log has a newer event by now
-        (Some(ID), (Some(5), Some(ID)), text("position 5 at offset 9", ", where position 6 belongs")),
-        (Some(ID), (Some(7), Some(ID)), text("position 7 at offset 9", ", where position 6 belongs")),
-        (Some(ID), (None, Some(ID)), text(no_position, ", where position 6 belongs")),
+        (Some(EVENT), (Some(5), Some(ID)), text("position 5 at offset 9", ", where position 6 belongs")),
+        (Some(EVENT), (Some(7), Some(ID)), text("position 7 at offset 9", ", where position 6 belongs")),
+        (Some(EVENT), (None, Some(ID)), text(no_position, ", where position 6 belongs")),
         // behind the end
         (None, (Some(6), Some(ID)), text("position 6 at offset 9", ends)),
         (None, (Some(1), Some(ID)), text("position 1 at offset 9", ends)),
         (None, (None, None), text(no_position, ends)),
         // another event
         (
-            Some(ID),
+            Some(EVENT),
             (Some(6), Some(OTHER)),
             text("position 6 at offset 9", &format!(" with event {OTHER}, and Postgres has event {ID} there")),
         ),
         (
-            Some(ID),
+            Some(EVENT),
             (Some(6), None),
             text("position 6 at offset 9", &format!(" with no readable event id, and Postgres has event {ID} there")),
         ),
@@ -104,5 +112,48 @@ fn a_record_must_be_the_next_position_and_the_event_that_postgres_has_there() {
         let record = record(found.0, found.1);
         assert_eq!(told(same(3, 6, in_log, Some(&record))), expected, "{in_log:?} against {record:?}");
     }
-    assert!(told(same(3, 6, Some(ID), None)).starts_with("the topic ends before position 6 of partition 3"));
+    assert!(told(same(3, 6, Some(EVENT), None)).starts_with("the topic ends before position 6 of partition 3"));
+}
+
+#[test]
+fn a_record_with_the_right_id_is_told_what_it_says_otherwise() {
+    let right = record(Some(6), Some(ID));
+    assert_eq!(told(same(3, 6, Some(EVENT), Some(&right))), "");
+    let with_value = |value: &[u8]| TopicRecord { value: Some(value.to_vec()), ..right.clone() };
+    for (record, expected) in [
+        (TopicRecord { key: None, ..right.clone() }, "without a key, and its stream is account-1"),
+        (
+            TopicRecord { key: Some(b"account-2".to_vec()), ..right.clone() },
+            "with the key \"account-2\", and its stream is account-1",
+        ),
+        (TopicRecord { version: Some(3), ..right.clone() }, "with version 3 of account-1, and Postgres says version 2"),
+        (
+            TopicRecord { version: None, ..right.clone() },
+            "with no readable version of account-1, and Postgres says version 2",
+        ),
+        (TopicRecord { value: None, ..right.clone() }, "its value of 0 bytes has no frame"),
+        (with_value(b"{}"), "its value of 2 bytes has no frame"),
+        (with_value(b"\0\0\0\0\x06datum"), "its value has the schema id 6, and Postgres says 5"),
+        (
+            with_value(b"\0\0\0\0\x05datem"),
+            "its datum of 5 bytes is not the one of 5 bytes in Postgres: they differ from byte 3 on",
+        ),
+        (
+            with_value(b"\0\0\0\0\x05dat"),
+            "its datum of 3 bytes is not the one of 5 bytes in Postgres: they differ from byte 3 on",
+        ),
+    ] {
+        let place = "the topic has position 6 at offset 9 of partition 3 with the event that Postgres has there, but ";
+        assert_eq!(told(same(3, 6, Some(EVENT), Some(&record))), format!("{place}{expected}"));
+    }
+}
+
+#[test]
+fn an_event_that_is_another_one_when_it_is_read_again_is_told() {
+    let cursor = Cursor { event_id: Some(ID), position: 7, ..Cursor::start(3) };
+    for (found, expected) in [(None, "no event".to_owned()), (Some(OTHER), format!("event {OTHER}"))] {
+        let told = set_back(&Fork { cursor, found }).0;
+        assert!(told.starts_with(&format!("Postgres had event {ID} at position 7 of partition 3")), "{told}");
+        assert!(told.ends_with(&format!("has {expected} there now: Postgres was set back")), "{told}");
+    }
 }

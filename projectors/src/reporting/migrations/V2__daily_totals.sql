@@ -1,5 +1,5 @@
--- All entries of a day (of reporting_at, in UTC) and currency: what raised balances, and what lowered them, both as
--- positive sums. Over many accounts they outgrow a bigint.
+-- The sums of all entries of a day (of reporting_at, in UTC) in one currency: credits raise balances, debits lower
+-- them; both are positive. Over many accounts the sums outgrow a bigint.
 CREATE TABLE daily_totals (
     day           date          NOT NULL,
     currency      text          NOT NULL,

@@ -1,7 +1,6 @@
--- The distinct words of a text, as they are indexed and as they are asked for: lower case, without accents, split at
--- ASCII punctuation and Unicode spaces, at most 64 characters of each, of the text's first 10,000.
--- ASCII is folded to lower case in the same way everywhere (words.rs counts on it), letters beyond it as the database's
--- locale does it.
+-- The distinct words of a text, for the index and for queries alike: lower case, without accents, split at ASCII
+-- punctuation and Unicode spaces. Takes the text's first 10,000 characters, and 64 characters of each word.
+-- ASCII gets its lower case the same way everywhere (words.rs relies on that), other letters by the database's locale.
 CREATE FUNCTION words_of(content text) RETURNS text[]
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 AS $$

@@ -1,4 +1,4 @@
--- What can be found: one row an entry, one row an account. Rows are only ever added.
+-- Everything that a search can find: a row for each entry and each account. Rows are added and never changed.
 CREATE TABLE documents (
     partition    integer     NOT NULL,
     position     bigint      NOT NULL,
@@ -14,5 +14,5 @@ CREATE TABLE documents (
     PRIMARY KEY (partition, position)
 );
 
--- A search reads the pending list from end to end, so the list is kept short.
+-- Every search reads the whole pending list, so keep the list short.
 CREATE INDEX documents_words ON documents USING gin (words) WITH (gin_pending_list_limit = 1024);

@@ -1,6 +1,6 @@
--- Every word of three or more letters, and no digit, that stands in a document: what a mistyped word may have meant.
--- Words with digits are names of things (accounts, entry sets): they are found as they stand or by their beginning, and
--- would only swell this table.
+-- The words that a mistyped word may stand for: every word of three or more letters and no digit in any document. Words
+-- with digits are names of things (accounts, entry sets). A search finds those as typed or by their beginning, and here
+-- they would only swell the table.
 CREATE TABLE vocabulary (
     word text PRIMARY KEY
 );

@@ -1,4 +1,4 @@
--- The query that asks for all of several.
+-- The conjunction of several queries: documents must match all of them.
 CREATE FUNCTION all_of(parts tsquery[]) RETURNS tsquery
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$

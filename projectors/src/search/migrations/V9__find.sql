@@ -1,12 +1,12 @@
 -- find(query, max_results): entries and accounts that hold every word of the query, in any order, each as it stands, as
 -- the beginning of a word, or mistyped; the best first.
 --
--- rank: 1 when every word stands there as typed; up to 0.5 when some are only beginnings; up to 0.25 when some are
--- mistyped. Of one rank accounts come first, then the latest entries. Any text is a query; one without words, or with
--- words that nothing holds, finds nothing. Words after the 16th are ignored.
+-- rank: 1 when every word matches as typed; up to 0.5 when some are only beginnings; up to 0.25 when some are mistyped.
+-- With the same rank, accounts come first, then the latest entries. Any text is a query; without words, or with words
+-- that no document has, it finds nothing. Words after the 16th are ignored.
 --
--- Work is bounded: a word stands for at most 10 mistyped ones, and of each kind of match at most 50,000 candidates
--- are ranked. The next kind is looked for only while results are missing.
+-- Work is bounded: a mistyped word stands for at most 10 others, and the search ranks at most 50,000 candidates of each
+-- kind of match. It looks for the next kind only while results are missing.
 CREATE FUNCTION find(query text, max_results integer DEFAULT 20)
 RETURNS TABLE (
     kind text, id text, account_id text, description text,
@@ -17,7 +17,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
     typed   text[] := (words_of(left(query, 1000)))[1:16];
-    -- one element a word of the query
+    -- one element for each word of the query
     exact   tsquery[];
     begins  tsquery[];
     means   tsquery[];

@@ -1,6 +1,6 @@
 -- $1 partitions integer[], $2 positions bigint[], $3 kinds text[], $4 ids text[], $5 account_ids text[],
 -- $6 descriptions text[], $7 amounts_minor bigint[], $8 currencies text[], $9 reporting_at timestamptz[],
--- $10 words text[]: of each document its words, joined by spaces; null: to be found here
+-- $10 words text[]: each document's words, joined by spaces; null where this statement has to find them
 WITH document AS MATERIALIZED (
     SELECT partition, position, kind, id, account_id, description, amount_minor, currency, reporting_at,
            CASE WHEN known_words IS NULL THEN words_of(concat_ws(' ', kind, id, account_id, currency, description))
@@ -10,7 +10,7 @@ WITH document AS MATERIALIZED (
            AS document (partition, position, kind, id, account_id, description, amount_minor, currency, reporting_at,
                         known_words)
 ), learnt AS (
-    -- in order, so that two instances that learn the same words don't wait for each other in a circle
+    -- in order, so that two instances that add the same words don't deadlock
     INSERT INTO vocabulary (word)
     SELECT DISTINCT word
       FROM document, unnest(words) AS word

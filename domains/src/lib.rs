@@ -1,0 +1,3 @@
+//! The logs that Millrace brings along, one module each: their records as Rust types, and their rules.
+
+pub mod ledger;

@@ -1,0 +1,89 @@
+//! What can go wrong with a projector as a whole. What goes wrong with one event stops its partition only.
+
+use millrace_runtime::SettingsError;
+use millrace_runtime::postgres::PostgresUrlError;
+use millrace_schemas::{ParseLogNameError, RegistryError};
+use millrace_store::sql_state::{self, Remedy};
+
+use crate::fault;
+
+/// An error that ends the call.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    /// The read model's tables are not there.
+    #[error("the read model {0} does not exist in this database: run `millrace migrate`")]
+    NotMigrated(String),
+    /// The read model is another log's.
+    #[error("the read model {schema} holds log {other}; log {log} needs a database of its own")]
+    OtherLog {
+        /// The read model.
+        schema: String,
+        /// The log that it holds.
+        other: String,
+        /// The log that was to be read.
+        log: String,
+    },
+    /// The consumer group has members that keep the read model in another database: each would get a share of the events.
+    #[error(
+        "the consumer group {group} also fills the read model in another database ({other}; this one is {ours}), so that \
+         each would get only a share of the events. Whichever of the two was started last is in the wrong, even where it \
+         is this one that ends: set a group of its own (--group) for that one, or stop it; then start the other again if \
+         it has ended too"
+    )]
+    SharedGroup {
+        /// The group.
+        group: String,
+        /// The other database.
+        other: String,
+        /// This database.
+        ours: String,
+    },
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    /// That is no name of a log.
+    #[error("{0}")]
+    LogName(#[from] ParseLogNameError),
+    /// That is no address of Postgres.
+    #[error("{0}")]
+    PostgresUrl(#[from] PostgresUrlError),
+    /// Postgres said no, or did not answer.
+    #[error("{}", fault::in_words(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// No connection could be had.
+    #[error("no connection to Postgres: {0}")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    /// The registry's client could not be made.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// librdkafka can't go on.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+    /// The read model's tables could not be made.
+    #[error("the read model {schema} could not be migrated: {source}")]
+    Migration {
+        /// The projector.
+        schema: &'static str,
+        /// Why.
+        source: refinery::Error,
+    },
+    /// A read model holds what no event can have put there.
+    #[error("the read model {schema} is damaged: {reason}")]
+    Damaged {
+        /// The projector.
+        schema: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl ProjectorError {
+    /// Whether the same may succeed later by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Postgres(error) => sql_state::remedy_of(error) == Remedy::Retry,
+            Self::Pool(error) => sql_state::remedy_of_pool(error) == Remedy::Retry,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Running a projector: what it needs is opened here.
+
+use std::sync::Arc;
+
+use millrace_runtime::kafka::{Inbox, consumer_config};
+use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
+use millrace_schemas::{Codec, LogName, Registry};
+
+use crate::intake::Intake;
+use crate::partitions::Partitions;
+use crate::read_model::ReadModel;
+use crate::runner::{Runner, assigned};
+use crate::schemas::Schemas;
+use crate::sharing::Sharing;
+use crate::{Projector, ProjectorError, metrics};
+
+/// Connections to Postgres: one transaction at a time, and one to spare while a broken connection goes.
+const CONNECTIONS: usize = 2;
+/// Which build of a read model this is; there is no other yet.
+const GENERATION: u32 = 1;
+
+/// What a projector may have to try again: the label `operation` of `millrace_retries_total`.
+pub const OPERATIONS: &[&str] = &["read the checkpoints", "look up a schema", "apply", "join the group"];
+
+/// Runs a projector until shutdown: then the batch in hand is committed and the consumer group left. Several instances
+/// may run at once, here or elsewhere; they share the partitions.
+///
+/// It waits for what is away (Kafka, Postgres, the registry). A partition whose events are missing or impossible stops,
+/// with an error in the process's log and the gauge `millrace_projector_stopped_partitions`; the others go on.
+///
+/// # Errors
+/// When a setting is wrong, the read model's tables are not there, or the group also fills another database.
+pub async fn run(
+    projector: Box<dyn Projector>,
+    settings: &Settings,
+    health: Health,
+    shutdown: Shutdown,
+) -> Result<(), ProjectorError> {
+    let result = match start(projector, settings, health, shutdown).await {
+        Ok((mut runner, mut intake)) => {
+            let result = runner.work(&mut intake).await;
+            intake.close().await;
+            result
+        }
+        Err(stopped) => Err(stopped),
+    };
+    match result {
+        Ok(()) | Err(Stopped::Shutdown) => Ok(()),
+        Err(Stopped::Failed(error)) => Err(error),
+    }
+}
+
+async fn start(
+    projector: Box<dyn Projector>,
+    settings: &Settings,
+    health: Health,
+    shutdown: Shutdown,
+) -> Result<(Runner, Intake), Stopped<ProjectorError>> {
+    let name = projector.name();
+    metrics::declare(name);
+    let log: LogName = settings.log.parse().map_err(ProjectorError::from)?;
+    let url = settings.postgres_url().map_err(ProjectorError::from)?;
+    let pool = postgres::read_model_pool(url, name, CONNECTIONS).map_err(ProjectorError::from)?;
+    let group = settings.group.clone().unwrap_or_else(|| log.projector_group(name, GENERATION));
+    let mut config = consumer_config(settings, &group).map_err(ProjectorError::from)?;
+    let codec = Codec::open(registry(settings)?, &log);
+    let schemas = Arc::new(Schemas::new(codec, health.clone(), shutdown.clone()));
+    let (topic, own_source) = (log.events_topic(), format!("millrace/{log}"));
+    let read_model = ReadModel { projector, pool, log, health, shutdown };
+    // before joining, so that the user learns at once of a read model that is not there
+    read_model.checkpoints(&[], ProjectorError::is_transient).await?;
+    let sharing = which_database(&read_model, &group).await?;
+    sharing.mark(&mut config);
+    sharing.look_before_joining(&config).await?;
+    let inbox = Inbox::join(&config, &topic, assigned(name)).map_err(ProjectorError::from)?;
+    read_model.health.set_started();
+    tracing::info!(projector = name, %topic, group, "running");
+    let partitions = Partitions::new(name, topic.clone(), inbox.offsets());
+    let runner = Runner::new(read_model, partitions, schemas.clone(), (config, topic), sharing);
+    Ok((runner, Intake::new(inbox, schemas, own_source)))
+}
+
+async fn which_database(read_model: &ReadModel, group: &str) -> Result<Sharing, Stopped<ProjectorError>> {
+    let ReadModel { pool, health, shutdown, .. } = read_model;
+    let transient = ProjectorError::is_transient;
+    retry(health, shutdown, "read the checkpoints", transient, async || Sharing::ask(pool, group).await).await
+}
+
+fn registry(settings: &Settings) -> Result<Registry, ProjectorError> {
+    Ok(Registry::new(settings.registry_url()?)?)
+}

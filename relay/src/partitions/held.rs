@@ -1,0 +1,444 @@
+//! A partition that this relay holds, and how it is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use millrace_runtime::{Health, Trouble};
+use millrace_schemas::RecordedEvent;
+use millrace_store::Cursor;
+use tokio::time::Instant;
+
+use super::look::NextLook;
+use crate::delivery::Batch;
+use crate::takeover::{Beginning, Divergence, Known, Look, Start};
+
+/// When a partition that has diverged is looked at again: somebody may have mended it.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// A partition, from being granted until it is let go.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The number of its grant.
+    pub(crate) grant: u64,
+    /// The number of its beginning, unique in the process: what was read, sent or looked at under another number does not
+    /// count any more.
+    pub(crate) epoch: u64,
+    /// The last event that Kafka is known to have acknowledged.
+    published: Known,
+    state: State,
+    standing: Standing,
+    look: NextLook,
+    /// Where publishing began last.
+    start: Option<Start>,
+    /// A producer with records of this partition was thrown away: what it had on the wire may still arrive.
+    after_purge: bool,
+    /// Held while the partition has diverged or its tail can't be read: the relay is not ready.
+    trouble: Option<Trouble>,
+}
+
+/// How a partition is.
+#[derive(Debug)]
+enum State {
+    /// Its tail is to be read.
+    Starting,
+    /// It is being published.
+    Running {
+        /// The last event that was read.
+        read: Cursor,
+        /// The offset that the next acknowledged record must have.
+        next_offset: i64,
+    },
+    /// Nothing more of it is published; where an obstacle may go away, its tail is to be read again.
+    Halted,
+    /// Its grant has ended; what is in flight is waited for until then.
+    Leaving(Instant),
+}
+
+/// What the reading has shown of a partition. A good tail alone shows nothing of the log after it.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing was read since its last beginning: that it is halted may still be written in Postgres.
+    Unproven,
+    /// It is halted, and stays so until the reading has come past the obstacle.
+    Halted(Obstacle),
+    /// Nothing stands in the way.
+    Sound,
+}
+
+/// Why a partition is halted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Kafka refuses one of the next events for its size.
+    TooLarge,
+    /// Postgres and the topic contradict each other.
+    Diverged(Divergence),
+}
+
+/// What becomes of an event that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// All follow what was read before.
+    Admitted,
+    /// The same, and no halt holds any more.
+    Cleared,
+    /// They were asked for before the partition's last beginning.
+    Late,
+    /// They don't follow.
+    Refused(Divergence),
+}
+
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+impl Held {
+    /// A partition just granted.
+    pub(crate) fn new(grant: u64) -> Self {
+        Self {
+            grant,
+            epoch: next_epoch(),
+            published: Known::default(),
+            state: State::Starting,
+            standing: Standing::Unproven,
+            look: NextLook::now(),
+            start: None,
+            after_purge: false,
+            trouble: None,
+        }
+    }
+
+    /// Position of the last event that Kafka is known to have acknowledged, 0 for none.
+    pub(crate) fn published(&self) -> i64 {
+        self.published.position
+    }
+
+    /// The last event that was read, while the partition is being published.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        match self.state {
+            State::Running { read, .. } => Some(read),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        matches!(self.standing, Standing::Halted(_))
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Leaving(_))
+    }
+
+    /// Until when what is in flight of a partition that is leaving is waited for.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        match self.state {
+            State::Leaving(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The grant has ended: nothing more is read or sent.
+    pub(crate) fn leave(&mut self, until: Instant) {
+        self.trouble = None;
+        self.standing = Standing::Unproven;
+        self.state = State::Leaving(until);
+    }
+
+    /// When the tail is to be read; `None` when it is not, or that is under way.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let wanted = match self.state {
+            State::Starting => true,
+            State::Halted => matches!(self.standing, Standing::Halted(Obstacle::Diverged(_))),
+            State::Running { .. } | State::Leaving(_) => false,
+        };
+        self.look.due().filter(|_| wanted)
+    }
+
+    /// The tail is being read from now on.
+    pub(crate) fn begin_look(&mut self, partition: i32) -> Look {
+        let apart = self.look.begin();
+        let Self { epoch, published: known, after_purge, .. } = *self;
+        Look { partition, epoch, known, after_purge, apart }
+    }
+
+    /// The tail was read, and publishing begins after it. True when that is news: a partition that is halted stays so
+    /// until the log was read on.
+    pub(crate) fn begin(&mut self, start: Start, beginning: Beginning) -> bool {
+        let Beginning { cursor, next_offset } = beginning;
+        self.published = Known { position: cursor.position, event_id: cursor.event_id };
+        self.state = State::Running { read: cursor, next_offset };
+        self.look.succeeded();
+        self.after_purge = false;
+        let last_start = self.start.replace(start);
+        if self.is_halted() {
+            return matches!(start, Start::Republish { .. }) && last_start != Some(start);
+        }
+        self.standing = Standing::Unproven;
+        self.trouble = None;
+        true
+    }
+
+    /// The tail could not be read, for a reason of its `own` or one that all partitions have. True the first time in a
+    /// row.
+    pub(crate) fn look_failed(&mut self, own: bool, health: &Health) -> bool {
+        self.trouble.get_or_insert_with(|| health.trouble());
+        self.look.failed(own)
+    }
+
+    /// Takes in what was read, if it follows.
+    pub(crate) fn admit(&mut self, epoch: u64, events: &[RecordedEvent]) -> Admission {
+        let State::Running { read, .. } = &mut self.state else { return Admission::Late };
+        if epoch != self.epoch {
+            return Admission::Late;
+        }
+        for event in events {
+            if event.position != read.position + 1 {
+                return Admission::Refused(Divergence::Hole { last: read.position, found: event.position });
+            }
+            *read = Cursor::after(event);
+        }
+        let cleared = match &self.standing {
+            Standing::Unproven => true,
+            Standing::Halted(Obstacle::Diverged(divergence)) => divergence.is_past(read.position, events.is_empty()),
+            Standing::Halted(Obstacle::TooLarge) | Standing::Sound => false,
+        };
+        if !cleared {
+            return Admission::Admitted;
+        }
+        self.standing = Standing::Sound;
+        self.trouble = None;
+        Admission::Cleared
+    }
+
+    /// A batch was acknowledged. False when its offsets are not the ones that follow: somebody else wrote to the topic.
+    pub(crate) fn acknowledge(&mut self, batch: &Batch, last_offset: i64) -> bool {
+        if batch.last_position > self.published.position {
+            self.published = Known { position: batch.last_position, event_id: Some(batch.last_event_id) };
+        }
+        self.look.hurry();
+        match &mut self.state {
+            State::Running { next_offset, .. } if batch.epoch == self.epoch => {
+                let follows = last_offset == *next_offset + batch.records as i64 - 1;
+                *next_offset = last_offset + 1;
+                follows
+            }
+            _ => true,
+        }
+    }
+
+    /// The partition starts anew from its tail, because what was sent may not have arrived; if `refused`, not at once.
+    /// Where Kafka refuses a record for its size, it stays halted: starting anew would only fail again.
+    pub(crate) fn restart(&mut self, after_purge: bool, refused: bool) {
+        self.epoch = next_epoch();
+        self.look.end();
+        self.after_purge |= after_purge;
+        if refused {
+            self.look.wait();
+        }
+        if let State::Running { .. } = self.state {
+            self.state = State::Starting;
+        }
+    }
+
+    /// The partition is halted. True when that is news.
+    pub(crate) fn halt(&mut self, obstacle: Obstacle, health: &Health) -> bool {
+        if self.is_leaving() {
+            return false;
+        }
+        self.epoch = next_epoch();
+        self.look.wait_for(LOOK_AGAIN);
+        match obstacle {
+            Obstacle::TooLarge => self.trouble = None,
+            Obstacle::Diverged(_) => drop(self.trouble.get_or_insert_with(|| health.trouble())),
+        }
+        self.state = State::Halted;
+        let standing = Standing::Halted(obstacle);
+        let is_news = self.standing != standing;
+        self.standing = standing;
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant as SystemInstant;
+
+    use uuid::Uuid;
+
+    use super::super::look::LONGEST_WAIT;
+    use super::*;
+    use crate::delivery::record::tests::event_at;
+
+    fn running_at(position: i64, next_offset: i64) -> Held {
+        let mut held = Held::new(1);
+        begin_at(&mut held, position, next_offset);
+        assert_eq!(held.admit(held.epoch, &[]), Admission::Cleared, "whatever Postgres said of it before");
+        held
+    }
+
+    fn begin_at(held: &mut Held, position: i64, next_offset: i64) -> bool {
+        let cursor = Cursor { position, ..Cursor::start(0) };
+        held.begin(Start::After(position), Beginning { cursor, next_offset })
+    }
+
+    fn batch(epoch: u64, records: usize, last_position: i64) -> Batch {
+        let last_event_id = Uuid::from_u128(last_position as u128);
+        let (bytes, traced, sent) = (0, Vec::new(), SystemInstant::now());
+        Batch { partition: 0, epoch, records, bytes, last_position, last_event_id, traced, sent }
+    }
+
+    fn diverged() -> Obstacle {
+        Obstacle::Diverged(Divergence::CommitsLost(16))
+    }
+
+    #[test]
+    fn offsets_follow_each_other_or_somebody_else_wrote() {
+        let mut held = running_at(10, 30);
+        let epoch = held.epoch;
+        assert!(held.acknowledge(&batch(epoch, 5, 15), 34));
+        assert!(held.acknowledge(&batch(epoch, 1, 16), 35));
+        assert!(!held.acknowledge(&batch(epoch, 2, 18), 38), "36 is not ours");
+        assert_eq!(held.published, Known { position: 18, event_id: Some(Uuid::from_u128(18)) });
+    }
+
+    #[test]
+    fn what_was_sent_before_a_new_beginning_is_not_measured_by_it() {
+        let mut held = running_at(10, 30);
+        let before = held.epoch;
+        held.restart(false, false);
+        assert!(held.next_look().is_some_and(|at| at <= Instant::now()));
+        assert!(held.acknowledge(&batch(before, 5, 15), 99));
+        assert_eq!(held.published(), 15);
+    }
+
+    #[test]
+    fn events_follow_what_was_read_or_the_log_has_a_hole() {
+        let mut held = running_at(10, 30);
+        let epoch = held.epoch;
+        assert_eq!(held.admit(epoch, &[event_at(0, 11), event_at(0, 12)]), Admission::Admitted);
+        assert_eq!(
+            held.cursor().and_then(|read| read.event_id),
+            Some(event_at(0, 12).event_id),
+            "the next page's check"
+        );
+        assert_eq!(held.admit(epoch + 1, &[event_at(0, 13)]), Admission::Late);
+        assert_eq!(held.admit(epoch, &[event_at(0, 14)]), Admission::Refused(Divergence::Hole { last: 12, found: 14 }));
+        held.restart(false, false);
+        assert_eq!(held.admit(epoch, &[event_at(0, 13)]), Admission::Late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_diverged_partition_is_looked_at_again_and_is_trouble_until_it_goes_on() {
+        let health = Health::default();
+        health.set_started();
+        let mut held = running_at(10, 30);
+        let before = held.epoch;
+        assert!(held.halt(diverged(), &health));
+        assert_ne!(held.epoch, before, "pages that were asked for before come too late");
+        assert!(held.is_halted() && held.cursor().is_none() && !health.is_ready());
+        assert_eq!(held.next_look(), Some(Instant::now() + LOOK_AGAIN));
+        held.begin_look(0);
+        assert_eq!(held.next_look(), None, "under way");
+        assert!(!held.halt(diverged(), &health), "the same again is no news");
+        assert!(held.halt(Obstacle::Diverged(Divergence::OtherEvent(16)), &health));
+        held.restart(true, false);
+        assert!(held.is_halted(), "only its tail can tell that it goes on");
+        begin_at(&mut held, 16, 35);
+        assert!(held.is_halted() && !health.is_ready(), "the log may contradict the topic still");
+        assert_eq!(held.admit(held.epoch, &[]), Admission::Cleared, "its tail is what was wrong");
+        assert!(!held.is_halted() && health.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_cannot_be_read_halts_its_partition_until_it_is_read_however_good_the_tail_is() {
+        let health = Health::default();
+        health.set_started();
+        let unreadable = Divergence::Unreadable { after: 12, reason: "its data is torn".to_owned() };
+        let hole = Divergence::Hole { last: 12, found: 14 };
+        for divergence in [unreadable, hole] {
+            let obstacle = Obstacle::Diverged(divergence);
+            let mut held = running_at(10, 30);
+            assert!(held.halt(obstacle.clone(), &health));
+            for _ in 0..3 {
+                held.begin_look(0);
+                assert!(!begin_at(&mut held, 10, 30), "nothing is said of a tail that is good as before");
+                assert_eq!(held.cursor().map(|read| read.position), Some(10), "it is read on");
+                assert_eq!(held.admit(held.epoch, &[event_at(0, 11)]), Admission::Admitted);
+                held.restart(false, false);
+                assert!(!begin_at(&mut held, 11, 31));
+                assert_eq!(held.admit(held.epoch, &[event_at(0, 12)]), Admission::Admitted);
+                assert!(held.is_halted() && !health.is_ready(), "the event after 12 was not read");
+                assert!(!held.halt(obstacle.clone(), &health), "the same again is no news");
+                assert_eq!(held.next_look(), Some(Instant::now() + LOOK_AGAIN));
+            }
+            begin_at(&mut held, 12, 32);
+            assert_eq!(held.admit(held.epoch, &[event_at(0, 13), event_at(0, 14)]), Admission::Cleared);
+            assert!(!held.is_halted() && health.is_ready());
+            assert_eq!(held.admit(held.epoch, &[event_at(0, 15)]), Admission::Admitted, "it ends once");
+            assert!(held.halt(obstacle, &health), "and is news when it comes back");
+        }
+    }
+
+    #[test]
+    fn what_kafka_lost_is_told_once_while_the_partition_is_halted() {
+        let mut held = running_at(10, 30);
+        held.halt(Obstacle::Diverged(Divergence::Hole { last: 12, found: 14 }), &Health::default());
+        let lost = Start::Republish { after: 8, lost: 2 };
+        let beginning = Beginning { cursor: Cursor { position: 8, ..Cursor::start(0) }, next_offset: 28 };
+        assert_eq!([lost; 3].map(|start| held.begin(start, beginning)), [true, false, false]);
+    }
+
+    #[test]
+    fn a_halted_partition_whose_log_ends_before_the_obstacle_goes_on() {
+        let mut held = running_at(10, 30);
+        held.halt(Obstacle::Diverged(Divergence::Hole { last: 12, found: 14 }), &Health::default());
+        begin_at(&mut held, 12, 32);
+        assert_eq!(held.admit(held.epoch, &[]), Admission::Cleared);
+        assert!(!held.is_halted());
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_halts_its_partition_until_it_is_granted_anew() {
+        let health = Health::default();
+        health.set_started();
+        let mut held = running_at(10, 30);
+        held.halt(Obstacle::TooLarge, &health);
+        held.restart(true, true);
+        assert!(held.is_halted() && held.next_look().is_none() && health.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tail_that_cannot_be_read_is_tried_less_and_less_often_and_apart() {
+        let health = Health::default();
+        health.set_started();
+        let mut held = Held::new(1);
+        assert!(!held.begin_look(0).apart);
+        assert!(held.look_failed(true, &health), "told once");
+        assert!(!health.is_ready());
+        let first = held.next_look().expect("it is tried again") - Instant::now();
+        assert!(held.begin_look(0).apart);
+        for _ in 0..10 {
+            assert!(!held.look_failed(false, &health));
+        }
+        assert!(!held.begin_look(0).apart, "no partition could be read");
+        held.look_failed(false, &health);
+        let later = held.next_look().expect("it is tried again") - Instant::now();
+        assert!(first < later && later <= 2 * LONGEST_WAIT);
+        begin_at(&mut held, 0, 0);
+        assert!(health.is_ready());
+    }
+
+    #[test]
+    fn a_partition_that_is_leaving_does_nothing_else() {
+        let health = Health::default();
+        health.set_started();
+        let mut held = running_at(10, 30);
+        let epoch = held.epoch;
+        held.leave(Instant::now());
+        held.restart(true, true);
+        assert!(!held.halt(diverged(), &health));
+        assert!(held.is_leaving() && held.next_look().is_none() && held.cursor().is_none() && health.is_ready());
+        assert!(held.acknowledge(&batch(epoch, 5, 15), 34));
+        assert_eq!(held.published(), 15);
+    }
+}

@@ -1,0 +1,384 @@
+//! Walks an Avro datum without decoding it: to check that decoding is safe, and to hash its content.
+//!
+//! apache-avro bounds what one collection may allocate, but not what a datum may: from a few bytes, nested arrays of
+//! nulls grow to gigabytes. So `check` walks a datum from outside first, with a budget for the whole.
+
+use apache_avro::Schema;
+use apache_avro::schema::{InnerDecimalSchema, RecordSchema, UuidSchema};
+use sha2::{Digest, Sha256};
+
+use crate::avro_json::{Mismatch, avro_from_json, check_text};
+use crate::codec::DecodeError;
+
+/// How many more items than bytes the arrays and maps of a datum may have together. This bounds only items of no bytes
+/// (nulls, records without fields): every other item takes a byte at least.
+const FREE_ITEMS: usize = 1000;
+
+/// What is wrong with a datum.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// The bytes are not a datum of the schema.
+    NoDatum(Mismatch),
+    /// Bytes follow the datum.
+    TrailingBytes(usize),
+    /// It would cost more to decode than its length allows.
+    TooComplex,
+    /// Postgres can't store a text in the datum.
+    Text(Mismatch),
+}
+
+impl Flaw {
+    /// The flaw with the code and the words of a dead letter.
+    pub(crate) fn unreadable(self, record: &str) -> DecodeError {
+        match self {
+            Self::NoDatum(mismatch) => {
+                DecodeError::unreadable("no_datum", format!("the value is no datum of {record}: {mismatch}"))
+            }
+            Self::TrailingBytes(bytes) => {
+                DecodeError::unreadable("trailing_bytes", format!("{bytes} bytes are left over after the {record}"))
+            }
+            Self::TooComplex => DecodeError::unreadable(
+                "too_complex",
+                format!("the {record} has more items in its arrays and maps than its length allows"),
+            ),
+            Self::Text(mismatch) => DecodeError::unreadable("schema_mismatch", format!("{record}: {mismatch}")),
+        }
+    }
+
+    fn no_datum(problem: &str) -> Self {
+        Self::NoDatum(Mismatch { path: String::new(), problem: problem.to_owned() })
+    }
+
+    fn inside(self, step: &str) -> Self {
+        match self {
+            Self::NoDatum(mismatch) => Self::NoDatum(mismatch.inside(step)),
+            Self::Text(mismatch) => Self::Text(mismatch.inside(step)),
+            other => other,
+        }
+    }
+}
+
+/// Checks that the bytes are one datum of the schema, within the budget, and that Postgres can store every text in it.
+pub(crate) fn check(schema: &Schema, datum: &[u8]) -> Result<(), Flaw> {
+    let mut walk = Walk { rest: datum, items_left: datum.len() + FREE_ITEMS };
+    walk.skip(schema)?;
+    if walk.rest.is_empty() { Ok(()) } else { Err(Flaw::TrailingBytes(walk.rest.len())) }
+}
+
+/// Hashes the record's name, and the name and value of each field that is not at its default. So a new version of the
+/// schema that adds a field with a default changes no hash.
+pub(crate) fn content_hash(schema: &Schema, name: &str, datum: &[u8]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    leaf(&mut hash, name.as_bytes());
+    let mut walk = Walk { rest: datum, items_left: usize::MAX };
+    // check() has refused data that can't be walked; here two of them need only get different hashes
+    if walk.hash(schema, &mut hash).is_err() {
+        leaf(&mut hash, datum);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest[..16]);
+    short
+}
+
+fn leaf(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}
+
+/// A walk through a datum, from left to right.
+fn sorted(mut named: Vec<(&[u8], [u8; 32])>, hash: &mut Sha256) {
+    named.sort_unstable();
+    for (name, digest) in named {
+        leaf(hash, name);
+        hash.update(digest);
+    }
+    leaf(hash, b"end");
+}
+
+struct Walk<'d> {
+    rest: &'d [u8],
+    items_left: usize,
+}
+
+impl<'d> Walk<'d> {
+    /// Skips one value of the schema, and checks its texts.
+    fn skip(&mut self, schema: &Schema) -> Result<(), Flaw> {
+        match schema {
+            Schema::Null => {}
+            Schema::Boolean => match self.take(1)? {
+                [0 | 1] => {}
+                _ => return Err(Flaw::no_datum("a boolean is neither 0 nor 1")),
+            },
+            Schema::Int | Schema::Date | Schema::TimeMillis => {
+                i32::try_from(self.long()?).map_err(|_| Flaw::no_datum("a whole number has more than 32 bits"))?;
+            }
+            Schema::Enum(symbols) => {
+                let symbol = self.long()?;
+                if usize::try_from(symbol).map_or(true, |symbol| symbol >= symbols.symbols.len()) {
+                    return Err(Flaw::no_datum(&format!("the enum {} has no symbol {symbol}", symbols.name)));
+                }
+            }
+            Schema::Long
+            | Schema::TimeMicros
+            | Schema::TimestampMillis
+            | Schema::TimestampMicros
+            | Schema::TimestampNanos
+            | Schema::LocalTimestampMillis
+            | Schema::LocalTimestampMicros
+            | Schema::LocalTimestampNanos => {
+                self.long()?;
+            }
+            Schema::Float => {
+                self.take(4)?;
+            }
+            Schema::Double => {
+                self.take(8)?;
+            }
+            Schema::String | Schema::Uuid(UuidSchema::String) => self.text()?,
+            Schema::Bytes | Schema::BigDecimal | Schema::Uuid(UuidSchema::Bytes) => {
+                self.bytes()?;
+            }
+            Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
+                self.take(fixed.size)?;
+            }
+            Schema::Decimal(decimal) => match &decimal.inner {
+                InnerDecimalSchema::Bytes => {
+                    self.bytes()?;
+                }
+                InnerDecimalSchema::Fixed(fixed) => {
+                    self.take(fixed.size)?;
+                }
+            },
+            Schema::Array(array) => {
+                let mut index = 0;
+                while let Some(items) = self.block()? {
+                    for _ in 0..items {
+                        self.skip(&array.items).map_err(|flaw| flaw.inside(&format!("[{index}]")))?;
+                        index += 1;
+                    }
+                }
+            }
+            Schema::Map(map) => {
+                while let Some(items) = self.block()? {
+                    for _ in 0..items {
+                        self.text()?;
+                        self.skip(&map.types)?;
+                    }
+                }
+            }
+            Schema::Union(union) => {
+                let branch = self.branch(union.variants())?;
+                self.skip(branch)?;
+            }
+            Schema::Record(record) => {
+                for field in &record.fields {
+                    self.skip(&field.schema).map_err(|flaw| flaw.inside(&field.name))?;
+                }
+            }
+            Schema::Ref { .. } => return Err(Flaw::no_datum("the schema refers to another")),
+        }
+        Ok(())
+    }
+
+    /// Skips one value and hashes it.
+    fn hash(&mut self, schema: &Schema, hash: &mut Sha256) -> Result<(), Flaw> {
+        match schema {
+            Schema::Record(record) => self.hash_record(record, hash),
+            Schema::Array(array) => {
+                while let Some(items) = self.block()? {
+                    for _ in 0..items {
+                        leaf(hash, b"item");
+                        self.hash(&array.items, hash)?;
+                    }
+                }
+                leaf(hash, b"end");
+                Ok(())
+            }
+            Schema::Map(map) => self.hash_map(&map.types, hash),
+            Schema::Union(union) => {
+                let branch = self.branch(union.variants())?;
+                self.hash(branch, hash)
+            }
+            _ => {
+                leaf(hash, self.passed(schema)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The fields by name, each once: two versions may have them in another order.
+    fn hash_record(&mut self, record: &RecordSchema, hash: &mut Sha256) -> Result<(), Flaw> {
+        let mut fields = Vec::with_capacity(record.fields.len());
+        for field in &record.fields {
+            if let Some(default) = &field.default {
+                let mut ahead = Walk { rest: self.rest, items_left: usize::MAX };
+                let value = ahead.passed(&field.schema)?;
+                if is_default(&field.schema, default, value) {
+                    self.rest = ahead.rest;
+                    continue;
+                }
+            }
+            fields.push((field.name.as_bytes(), self.digest(&field.schema)?));
+        }
+        sorted(fields, hash);
+        Ok(())
+    }
+
+    /// The entries by key: an encoder may write them in any order.
+    fn hash_map(&mut self, values: &Schema, hash: &mut Sha256) -> Result<(), Flaw> {
+        let mut entries = Vec::new();
+        while let Some(items) = self.block()? {
+            for _ in 0..items {
+                let key = self.bytes()?;
+                entries.push((key, self.digest(values)?));
+            }
+        }
+        sorted(entries, hash);
+        Ok(())
+    }
+
+    /// The hash of one value.
+    fn digest(&mut self, schema: &Schema) -> Result<[u8; 32], Flaw> {
+        let mut hash = Sha256::new();
+        self.hash(schema, &mut hash)?;
+        Ok(hash.finalize().into())
+    }
+
+    fn passed(&mut self, schema: &Schema) -> Result<&'d [u8], Flaw> {
+        let before = self.rest;
+        self.skip(schema)?;
+        Ok(&before[..before.len() - self.rest.len()])
+    }
+
+    fn branch<'s>(&mut self, variants: &'s [Schema]) -> Result<&'s Schema, Flaw> {
+        let branch = self.long()?;
+        let variant = usize::try_from(branch).ok().and_then(|branch| variants.get(branch));
+        variant.ok_or_else(|| Flaw::no_datum(&format!("a union has no branch {branch}")))
+    }
+
+    /// The number of items in the next block of an array or a map; `None` after the last block. In Avro a negative
+    /// number means that the block's length in bytes follows.
+    fn block(&mut self) -> Result<Option<usize>, Flaw> {
+        let count = self.long()?;
+        if count < 0 {
+            self.long()?;
+        }
+        let items = usize::try_from(count.unsigned_abs()).map_err(|_| Flaw::TooComplex)?;
+        self.items_left = self.items_left.checked_sub(items).ok_or(Flaw::TooComplex)?;
+        Ok((items > 0).then_some(items))
+    }
+
+    fn text(&mut self) -> Result<(), Flaw> {
+        let bytes = self.bytes()?;
+        let text = std::str::from_utf8(bytes).map_err(|_| Flaw::no_datum("a text is not UTF-8"))?;
+        check_text(text).map_err(Flaw::Text)
+    }
+
+    fn bytes(&mut self) -> Result<&'d [u8], Flaw> {
+        let length = self.long()?;
+        self.take(usize::try_from(length).map_err(|_| Flaw::no_datum("a length is negative"))?)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'d [u8], Flaw> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(|| Flaw::no_datum("it ends inside"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// Reads a zigzag number of at most 64 bits.
+    fn long(&mut self) -> Result<i64, Flaw> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((number >> 1) as i64 ^ -((number & 1) as i64));
+            }
+        }
+        Err(Flaw::no_datum("a number has more than 64 bits"))
+    }
+}
+
+fn is_default(schema: &Schema, default: &serde_json::Value, value: &[u8]) -> bool {
+    let encoded = avro_from_json(schema, default).ok().and_then(|default| {
+        let writer = apache_avro::writer::datum::GenericDatumWriter::builder(schema).build().ok()?;
+        writer.write_value_to_vec(default).ok()
+    });
+    encoded.as_deref() == Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Schema {
+        Schema::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_make_gigabytes() {
+        let bomb = parse(
+            r#"{"type": "record", "name": "R", "fields": [
+                {"name": "x", "type": {"type": "array", "items": {"type": "array", "items": "null"}}}]}"#,
+        );
+        // an outer array of 3 items, each an array of 200,000 nulls
+        let nulls = [0x80, 0xb5, 0x18, 0x00];
+        let datum = [&[6][..], &nulls, &nulls, &nulls, &[0]].concat();
+        assert_eq!(check(&bomb, &datum), Err(Flaw::TooComplex));
+        // 500 nulls are little
+        assert_eq!(check(&bomb, &[2, 0xe8, 0x07, 0, 0]), Ok(()));
+    }
+
+    #[test]
+    fn a_flaw_names_its_place() {
+        let schema = parse(
+            r#"{"type": "record", "name": "R", "fields": [
+                {"name": "items", "type": {"type": "array", "items": "string"}}, {"name": "yes", "type": "boolean"}]}"#,
+        );
+        assert_eq!(check(&schema, &[4, 2, b'a', 2, b'b', 0, 1]), Ok(()));
+        let shown = |datum: &[u8]| check(&schema, datum).unwrap_err().unreadable("R").to_string();
+        assert_eq!(
+            shown(&[4, 2, b'a', 2, 0, 0, 1]),
+            "R: items[1]: the text has a U+0000 character, which the log can't store"
+        );
+        assert_eq!(shown(&[0, 2]), "the value is no datum of R: yes: a boolean is neither 0 nor 1");
+        assert_eq!(shown(&[0, 1, 7]), "1 bytes are left over after the R");
+        assert_eq!(shown(&[2, 40, b'a']), "the value is no datum of R: items[0]: it ends inside");
+    }
+
+    #[test]
+    fn a_field_that_came_later_and_is_at_its_default_changes_no_hash() {
+        let old = parse(r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}"#);
+        let new = parse(
+            r#"{"type": "record", "name": "R", "fields": [
+                {"name": "a", "type": "string"}, {"name": "b", "type": ["null", "long"], "default": null}]}"#,
+        );
+        let hash = |schema: &Schema, datum: &[u8]| content_hash(schema, "R", datum);
+        assert_eq!(hash(&old, &[2, b'x']), hash(&new, &[2, b'x', 0]));
+        assert_ne!(hash(&old, &[2, b'x']), hash(&new, &[2, b'x', 2, 8]));
+        assert_ne!(hash(&old, &[2, b'x']), hash(&old, &[2, b'y']));
+        assert_ne!(content_hash(&old, "R", &[2, b'x']), content_hash(&old, "S", &[2, b'x']));
+    }
+
+    #[test]
+    fn neither_the_order_of_a_maps_entries_nor_that_of_fields_changes_a_hash() {
+        let schema = parse(
+            r#"{"type": "record", "name": "R", "fields": [
+                {"name": "m", "type": {"type": "map", "values": "long"}}, {"name": "n", "type": "long"}]}"#,
+        );
+        let hash = |datum: &[u8]| content_hash(&schema, "R", datum);
+        let (a, b) = ([2, b'a', 2], [2, b'b', 4]);
+        let one_way = [&[4], &a[..], &b, &[0, 6]].concat();
+        let other_way = [&[4], &b[..], &a, &[0, 6]].concat();
+        let in_two_blocks = [&[2], &b[..], &[2], &a, &[0, 6]].concat();
+        assert_eq!(hash(&one_way), hash(&other_way));
+        assert_eq!(hash(&one_way), hash(&in_two_blocks));
+        assert_ne!(hash(&one_way), hash(&[&[4], &a[..], &[2, b'b', 6], &[0, 6]].concat()));
+        let moved = parse(
+            r#"{"type": "record", "name": "R", "fields": [
+                {"name": "n", "type": "long"}, {"name": "m", "type": {"type": "map", "values": "long"}}]}"#,
+        );
+        assert_eq!(hash(&one_way), content_hash(&moved, "R", &[&[6, 4], &a[..], &b, &[0]].concat()));
+    }
+}

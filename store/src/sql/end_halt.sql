@@ -1,0 +1,2 @@
+-- $1 partition
+DELETE FROM :log.halts WHERE partition = $1

@@ -1,2 +1,0 @@
--- How many commands came to each outcome.
-SELECT outcome, count(*) FROM commands GROUP BY outcome

@@ -1,0 +1,2 @@
+-- $1 command keys
+SELECT key, hash, schema, outcome FROM :log.commands WHERE key = ANY ($1)

@@ -1,0 +1,236 @@
+//! Keeps the states of streams in memory between batches, and makes sure that a decision never rests on a stale one.
+//!
+//! For each partition that it has touched, the writer knows the head up to which its states are right. An append names
+//! these heads and commits only if they are still the last events. Then every state was right, and the writer need not
+//! look up any stream. If a head has moved, the writer reads the other writer's events by position and folds them into
+//! its states. If the log no longer has a head, Postgres has lost commits, and the writer forgets the whole partition.
+
+use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+
+use deadpool_postgres::GenericClient;
+use lru::LruCache;
+use millrace_runtime::Health;
+use millrace_schemas::{RecordSchema, RecordedEvent, StreamId};
+use millrace_store::{Cursor, Head, Log, PageLimit, StoreError};
+
+use crate::Domain;
+use crate::metrics::{LOST_COMMITS, STREAMS};
+
+/// Most streams in memory; the one that was not used for the longest time goes first.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+/// Most events of a partition to catch up with. If it is further behind, the writer forgets the partition and loads
+/// streams again as it needs them.
+const CATCH_UP: i64 = 20_000;
+/// The page of a partition while catching up.
+const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 1024 * 1024 };
+/// The load of a long stream beats after so many events, because it may take minutes.
+const BEAT: i64 = 1_000;
+
+/// A stream's state at a version.
+#[derive(Debug, Clone, Default)]
+pub struct Versioned<S> {
+    /// The version of the last event in the state; 0 before the first event.
+    pub version: i64,
+    /// The fold of all events up to that version.
+    pub state: S,
+}
+
+/// The states of the most recently used streams, and the heads up to which they are right.
+pub struct Cache<D: Domain> {
+    streams: LruCache<StreamId, Versioned<D::State>>,
+    heads: HashMap<i32, Head>,
+}
+
+impl<D: Domain> Cache<D> {
+    /// An empty cache.
+    pub fn new() -> Self {
+        Self { streams: LruCache::new(CAPACITY), heads: HashMap::new() }
+    }
+
+    /// How many streams are in memory.
+    pub fn count(&self) -> i64 {
+        self.streams.len() as i64
+    }
+
+    /// The state of a stream; `None` when it is not in memory.
+    pub fn get(&mut self, stream: &StreamId) -> Option<&Versioned<D::State>> {
+        self.streams.get(stream)
+    }
+
+    /// The known head of a partition. Call [`Cache::learn_heads`] first: an unknown partition looks empty.
+    pub fn head(&self, partition: i32) -> Head {
+        self.heads.get(&partition).copied().unwrap_or(Head::empty(partition))
+    }
+
+    /// Takes over the states and heads that a committed batch has left.
+    pub fn commit(
+        &mut self,
+        states: impl IntoIterator<Item = (StreamId, Versioned<D::State>)>,
+        heads: impl IntoIterator<Item = Head>,
+    ) {
+        for (stream, state) in states {
+            self.streams.put(stream, state);
+        }
+        self.heads.extend(heads.into_iter().map(|head| (head.partition, head)));
+    }
+
+    /// Reads the heads of those partitions that the cache does not know. Call it before loading their streams: a state
+    /// must never be older than the head.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn learn_heads(
+        &mut self,
+        client: &impl GenericClient,
+        log: &Log,
+        partitions: &BTreeSet<i32>,
+    ) -> Result<(), StoreError> {
+        let unknown: Vec<i32> = partitions.iter().copied().filter(|p| !self.heads.contains_key(p)).collect();
+        if !unknown.is_empty() {
+            let heads = log.heads(client, &unknown).await?;
+            self.heads.extend(heads.into_iter().map(|head| (head.partition, head)));
+        }
+        Ok(())
+    }
+
+    /// Loads streams that are not in memory, from their first event on. False where one of them has an event behind the
+    /// head that is known: then none is kept, for should Postgres lose just that event, nothing would show that a state
+    /// counts it.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or an event of the log can't be read.
+    pub async fn load(
+        &mut self,
+        client: &impl GenericClient,
+        log: &Log,
+        streams: &[StreamId],
+        health: &Health,
+    ) -> Result<bool, StoreError> {
+        STREAMS.with_label_values(&["log"]).inc_by(streams.len() as u64);
+        let last_known: Vec<i64> = streams.iter().map(|id| self.head(log.partition_of(id)).position).collect();
+        let mut is_ahead = false;
+        let mut found: Vec<Versioned<D::State>> = vec![Versioned::default(); streams.len()];
+        let from_the_start: Vec<_> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
+        log.load(client, &from_the_start, |event| {
+            is_ahead |= event.position > last_known[event.stream];
+            let stream = &mut found[event.stream];
+            evolve::<D>(stream, event.version, event.schema, event.datum)?;
+            if event.version % BEAT == 0 {
+                health.beat();
+            }
+            Ok(())
+        })
+        .await?;
+        if is_ahead {
+            return Ok(false);
+        }
+        for (stream, state) in streams.iter().zip(found) {
+            self.streams.put(stream.clone(), state);
+        }
+        Ok(true)
+    }
+
+    /// Brings the states of these partitions up to date with the log. The caller must hold the partitions' locks, so
+    /// that nobody appends meanwhile. True when another writer had appended.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or an event of the log can't be read.
+    pub async fn catch_up(
+        &mut self,
+        client: &impl GenericClient,
+        log: &Log,
+        partitions: &BTreeSet<i32>,
+    ) -> Result<bool, StoreError> {
+        let partitions: Vec<i32> = partitions.iter().copied().collect();
+        let mut behind = Vec::new();
+        let mut moved = false;
+        for head in log.heads(client, &partitions).await? {
+            match self.heads.get(&head.partition).copied() {
+                Some(known) if known == head => {}
+                Some(known) if head.position <= known.position => self.forget_lost(log, known, head),
+                Some(known) if head.position - known.position <= CATCH_UP => behind.push((known, head)),
+                known => {
+                    if known.is_some() {
+                        self.forget(log, head.partition);
+                    }
+                    self.heads.insert(head.partition, head);
+                }
+            }
+            moved |= self.heads.get(&head.partition) != Some(&head);
+        }
+        let mut cursors: Vec<Cursor> = behind.iter().map(|(known, _)| Cursor::from(*known)).collect();
+        while !cursors.is_empty() {
+            let page = log.read(client, &cursors, PAGE).await?;
+            for fork in &page.forks {
+                let known = self.head(fork.cursor.partition);
+                let found = behind.iter().find(|(_, head)| head.partition == known.partition);
+                self.forget_lost(log, known, found.map_or(Head::empty(known.partition), |(_, head)| *head));
+                cursors.retain(|cursor| cursor.partition != known.partition);
+            }
+            for event in &page.events {
+                self.fold(event)?;
+                let head = Head { partition: event.partition, position: event.position, event_id: event.event_id };
+                self.heads.insert(event.partition, head);
+                if let Some(cursor) = cursors.iter_mut().find(|cursor| cursor.partition == event.partition) {
+                    *cursor = Cursor::after(event);
+                }
+            }
+            let heads = &self.heads;
+            let reached = |cursor: &Cursor| behind.iter().any(|(_, head)| heads.get(&cursor.partition) == Some(head));
+            cursors.retain(|cursor| !reached(cursor));
+        }
+        Ok(moved)
+    }
+
+    /// Folds another writer's event. Skips it if the state has it already, as one that was loaded after the head was
+    /// read.
+    fn fold(&mut self, event: &RecordedEvent) -> Result<(), StoreError> {
+        match self.streams.peek_mut(&event.stream_id) {
+            Some(stream) if event.version == stream.version + 1 => {
+                evolve::<D>(stream, event.version, event.schema, event.datum())
+            }
+            Some(stream) if event.version > stream.version => Err(StoreError::Damaged(format!(
+                "stream {} goes from version {} to {}",
+                event.stream_id, stream.version, event.version
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn forget_lost(&mut self, log: &Log, known: Head, found: Head) {
+        tracing::error!(
+            partition = known.partition,
+            known = known.position,
+            found = found.position,
+            "Postgres has lost commits that this writer saw (a restored backup, a failover to a replica that lagged?): \
+             forgetting what it knew of the partition"
+        );
+        LOST_COMMITS.inc();
+        self.forget(log, known.partition);
+        self.heads.insert(found.partition, found);
+    }
+
+    fn forget(&mut self, log: &Log, partition: i32) {
+        let gone = self.streams.iter().map(|(stream, _)| stream).filter(|stream| log.partition_of(stream) == partition);
+        for stream in gone.cloned().collect::<Vec<_>>() {
+            self.streams.pop(&stream);
+        }
+        self.heads.remove(&partition);
+    }
+}
+
+/// Folds a stored event into its stream's state.
+fn evolve<D: Domain>(
+    stream: &mut Versioned<D::State>,
+    version: i64,
+    schema: &RecordSchema,
+    datum: &[u8],
+) -> Result<(), StoreError> {
+    let damaged = |problem: String| StoreError::Damaged(format!("an event of type {} {problem}", schema.name));
+    let event = D::read_event(schema, datum).ok_or_else(|| damaged("is not known to this version".into()))?;
+    let event = event.map_err(|error| damaged(format!("can't be read: {error}")))?;
+    D::evolve(&mut stream.state, &event);
+    stream.version = version;
+    Ok(())
+}
