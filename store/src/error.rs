@@ -44,7 +44,7 @@ pub enum StoreError {
     RegistryMadeAnew {
         /// The log's name.
         log: String,
-        /// The record's name, such as `EntryPosted`.
+        /// The record's name, such as `OrderPlaced`.
         record: String,
         /// The schema's id in the log's table `schemas`.
         stored: u32,
