@@ -85,7 +85,7 @@ fn fields_of(text: &str) -> Result<serde_json::Value, Usage> {
         Ok(data @ serde_json::Value::Object(_)) => Ok(data),
         Ok(_) => Err(Usage(format!("{wanted}; this is other JSON"))),
         Err(error) => {
-            Err(Usage(format!("{wanted}; this is not JSON from line {}, column {} on", error.line(), error.column())))
+            Err(Usage(format!("{wanted}; this is no JSON from line {}, column {} on", error.line(), error.column())))
         }
     }
 }
