@@ -260,6 +260,7 @@ impl<D: Domain> Committer<'_, D> {
                     continue;
                 }
             }
+            STREAMS.with_label_values(&["cache"]).inc_by(states.len() as u64);
             let decide = Instant::now();
             let states = match missing.is_empty() {
                 true => states,
@@ -342,7 +343,6 @@ impl<D: Domain> Committer<'_, D> {
         let Appending { decided, recorded_at, times } = appending;
         let Decided { batch, outcomes, states, heads } = decided;
         EVENTS.inc_by(batch.events.len() as u64);
-        STREAMS.with_label_values(&["cache"]).inc_by(states.len() as u64);
         self.cache.commit(states, heads.into_values());
         for (Pending { index, command, .. }, mut outcome) in pending.drain(..).zip(outcomes) {
             outcome.recorded_at = recorded_at.as_microsecond();
