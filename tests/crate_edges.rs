@@ -14,7 +14,7 @@ const RULE: &str = "the arrows are drawn in docs/ARCHITECTURE.md and written dow
 const ARROWS: &[(&str, MayDependOn)] = &[
     ("millrace-schemas", These(&[])),
     ("millrace-store", These(&["millrace-schemas"])),
-    ("millrace-runtime", These(&[])),
+    ("millrace-runtime", These(&["millrace-schemas"])),
     ("millrace-writer", These(&["millrace-schemas", "millrace-store", "millrace-runtime"])),
     // The rules of the logs that Millrace brings along. They implement the writer's trait.
     ("millrace-domains", These(&["millrace-schemas", "millrace-writer"])),

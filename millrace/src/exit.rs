@@ -70,6 +70,7 @@ impl Error for Usage {}
 
 #[cfg(test)]
 mod tests {
+    use millrace_runtime::ServiceError;
     use millrace_writer::WriterError;
 
     use super::*;
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn a_services_wrong_setting_is_wrong_usage() {
         let missing = || SettingsError::Missing { variable: "MILLRACE_KAFKA_BOOTSTRAP", example: "host:9092" };
-        let writer = anyhow::Error::from(WriterError::from(missing()));
-        let relay = anyhow::Error::from(RelayError::from(missing()));
-        let projector = anyhow::Error::from(ProjectorError::from(missing()));
+        let writer = anyhow::Error::from(WriterError::from(ServiceError::from(missing())));
+        let relay = anyhow::Error::from(RelayError::from(ServiceError::from(missing())));
+        let projector = anyhow::Error::from(ProjectorError::from(ServiceError::from(missing())));
         for error in [writer, relay, projector] {
             assert!(error.chain().any(is_usage));
             assert_eq!(chain(&error), missing().to_string(), "said once");

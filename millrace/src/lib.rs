@@ -53,7 +53,7 @@ pub use stack::{
 /// use millrace_domains::ledger::Ledger;
 ///
 /// fn main() -> std::process::ExitCode {
-///     millrace::main([Log::new::<Ledger>().with_projectors(millrace_projectors::all)])
+///     millrace::main([Log::new(Ledger).with_projectors(millrace_projectors::all)])
 /// }
 /// ```
 pub fn main(logs: impl IntoIterator<Item = Log>) -> ExitCode {
@@ -64,7 +64,7 @@ pub fn main(logs: impl IntoIterator<Item = Log>) -> ExitCode {
 
 /// The log that Millrace brings along: a double-entry ledger with the read models reporting and search.
 pub fn ledger() -> Log {
-    Log::new::<millrace_domains::ledger::Ledger>().with_projectors(millrace_projectors::all)
+    Log::new(millrace_domains::ledger::Ledger).with_projectors(millrace_projectors::all)
 }
 
 async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {

@@ -18,28 +18,54 @@ use crate::exit::Usage;
 /// use millrace_domains::ledger::Ledger;
 ///
 /// fn main() -> std::process::ExitCode {
-///     millrace::main([Log::new::<Ledger>().with_projectors(millrace_projectors::all)])
+///     millrace::main([Log::new(Ledger).with_projectors(millrace_projectors::all)])
 /// }
 /// ```
 #[derive(Clone)]
 pub struct Log {
-    definition: &'static LogDefinition,
-    write: fn(Settings, Health, Shutdown) -> LocalBoxFuture<'static, Result<(), WriterError>>,
-    first_stream: fn(&Received<'_>) -> Option<StreamId>,
+    rules: Arc<dyn Rules>,
     projectors: fn() -> Vec<Box<dyn Projector>>,
 }
 
+/// What the command line asks of a domain, whatever its types are.
+trait Rules: Send + Sync {
+    fn definition(&self) -> &LogDefinition;
+
+    fn write(
+        &self,
+        settings: Settings,
+        health: Health,
+        shutdown: Shutdown,
+    ) -> LocalBoxFuture<'static, Result<(), WriterError>>;
+
+    fn first_stream(&self, received: &Received<'_>) -> Option<StreamId>;
+}
+
+impl<D: Domain> Rules for Arc<D> {
+    fn definition(&self) -> &LogDefinition {
+        D::definition(self)
+    }
+
+    fn write(
+        &self,
+        settings: Settings,
+        health: Health,
+        shutdown: Shutdown,
+    ) -> LocalBoxFuture<'static, Result<(), WriterError>> {
+        let domain = self.clone();
+        Box::pin(async move { millrace_writer::run(domain, &settings, health, shutdown).await })
+    }
+
+    fn first_stream(&self, received: &Received<'_>) -> Option<StreamId> {
+        let command = self.read_command(received)?.ok()?;
+        self.streams(&command).ok()?.into_iter().next()
+    }
+}
+
 impl Log {
-    /// A log with the rules of `D` and without read models: see [`Log::with_projectors`].
-    pub fn new<D: Domain>() -> Self {
-        Self {
-            definition: D::definition(),
-            write: |settings, health, shutdown| {
-                Box::pin(async move { millrace_writer::run::<D>(&settings, health, shutdown).await })
-            },
-            first_stream: first_stream::<D>,
-            projectors: Vec::new,
-        }
+    /// A log with these rules and without read models: see [`Log::with_projectors`].
+    pub fn new(domain: impl Domain) -> Self {
+        Self { rules: Arc::new(Arc::new(domain)), projectors: Vec::new }
     }
 
     /// The same log with these read models.
@@ -49,8 +75,8 @@ impl Log {
     }
 
     /// The schemas of the log's records.
-    pub fn definition(&self) -> &'static LogDefinition {
-        self.definition
+    pub fn definition(&self) -> &LogDefinition {
+        self.rules.definition()
     }
 
     /// New projectors for the log's read models.
@@ -65,18 +91,13 @@ impl Log {
         health: Health,
         shutdown: Shutdown,
     ) -> Result<(), WriterError> {
-        (self.write)(settings, health, shutdown).await
+        self.rules.write(settings, health, shutdown).await
     }
 
     /// The first stream of a command, whose id is the record's key; `None` when the command breaks a rule.
     pub(crate) fn first_stream(&self, received: &Received<'_>) -> Option<StreamId> {
-        (self.first_stream)(received)
+        self.rules.first_stream(received)
     }
-}
-
-fn first_stream<D: Domain>(received: &Received<'_>) -> Option<StreamId> {
-    let command = D::read_command(received)?.ok()?;
-    D::streams(&command).ok()?.into_iter().next()
 }
 
 /// All logs of a binary.
@@ -94,11 +115,11 @@ impl Logs {
     /// # Errors
     /// When the binary has several definitions, and none with that name.
     pub fn of(&self, settings: &Settings) -> anyhow::Result<&Log> {
-        match (&self.0[..], self.0.iter().find(|log| log.definition.name == settings.log)) {
+        match (&self.0[..], self.0.iter().find(|log| log.definition().name == settings.log)) {
             (_, Some(log)) => Ok(log),
             ([only], None) => Ok(only),
             (all, None) => {
-                let names: Vec<&str> = all.iter().map(|log| log.definition.name).collect();
+                let names: Vec<&str> = all.iter().map(|log| &*log.definition().name).collect();
                 let (log, names) = (&settings.log, names.join(", "));
                 bail!(Usage(format!("this program has no log definition {log}; it has {names}")))
             }

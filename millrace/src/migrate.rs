@@ -40,7 +40,7 @@ pub async fn migrate(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
     let connected = postgres::config(url)?.connect(NoTls).await;
     let (mut client, connection) = connected.map_err(|error| NoConnection::new(url, &error))?;
     let connection = tokio::spawn(connection);
-    millrace_store::migrate(&mut client, &log, settings.partitions, kind.definition().name).await?;
+    millrace_store::migrate(&mut client, &log, settings.partitions, &kind.definition().name).await?;
     millrace_projector_runner::migrate(&mut client, &kind.projectors()).await?;
     drop(client);
     connection.await?.context("the connection to Postgres broke")?;

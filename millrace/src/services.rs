@@ -16,7 +16,7 @@ use crate::monitor;
 /// The steps that a writer and a relay retry, by the names in their metrics.
 const WRITER: &[&str] =
     &["open the log", "resolve schemas", "number schemas", "look at the topics", "append", "tell outcomes"];
-const RELAY: &[&str] = &["open the log", "look at the event topic", "read the log", "read the topic's tail"];
+const RELAY: &[&str] = &["open the log", "look at the topics", "read the log", "read the topic's tail"];
 
 /// `millrace writer`
 pub async fn writer(

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use millrace_runtime::kafka::{
-    TopicRole, check_topic_settings, check_topics, client_config, consumer_config, prompt_producer_config,
-};
-use millrace_runtime::{Health, Settings, Shutdown, postgres, retry};
+use millrace_runtime::kafka::{TopicRole, prompt_producer_config};
+use millrace_runtime::{NeededTopic, ServiceError, Settings, Startup, Stopped, postgres};
 use millrace_schemas::LogName;
 use millrace_store::{Log, StoreError};
 use rdkafka::ClientConfig;
@@ -35,34 +33,27 @@ pub(crate) struct Connected {
 }
 
 /// Connects, waiting for what does not answer yet.
-pub(crate) async fn connect(settings: &Settings, health: &Health, shutdown: &Shutdown) -> Step<Connected> {
-    let name: LogName = settings.log.parse().map_err(RelayError::from)?;
-    let group = settings.group.clone().unwrap_or_else(|| name.relay_group());
-    let servers = Servers::from_settings(settings, &name)?;
-    let tails = consumer_config(settings, &format!("{group}.tail")).map_err(RelayError::from)?;
+pub(crate) async fn connect(startup: &Startup) -> Step<Connected> {
+    let name = &startup.log;
+    let group = startup.group(LogName::relay_group);
+    let Servers { pool, reading, listener } = Servers::from_settings(startup)?;
+    let tails = startup.consumer(&format!("{group}.tail")).map_err(RelayError::from)?;
     let tails = TailReader::new(tails, &name.events_topic());
-    let transient = RelayError::is_transient;
-    let pool = servers.pool;
-    let open = async || Ok(Log::open(&pool.get().await.map_err(StoreError::from)?, name.clone()).await?);
-    let log = retry(health, shutdown, "open the log", transient, open).await?;
-    let config = client_config(settings).map_err(RelayError::from)?;
-    let topics = [(name.events_topic(), Some(log.partitions()))];
-    let roles = [(name.events_topic(), TopicRole::Events)];
-    let check = async || {
-        check_topics(&config, &topics).await?;
-        Ok(check_topic_settings(&config, &roles).await?)
-    };
-    retry(health, shutdown, "look at the event topic", transient, check).await?;
-    let member = consumer_config(settings, &group).map_err(RelayError::from)?;
-    let silence = Duration::from_millis(u64::from(settings.session_timeout_ms) / 2);
-    let (reading, primary) = match servers.reading {
+    let open = async || Log::open(&pool.get().await?, name.clone()).await;
+    let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
+    let (role, partitions) = (TopicRole::Events, Some(log.partitions()));
+    let topic = NeededTopic { name: name.events_topic(), role, partitions };
+    startup.check_topics(&[topic]).await.map_err(Stopped::into_other)?;
+    let member = startup.consumer(&group).map_err(RelayError::from)?;
+    let silence = Duration::from_millis(u64::from(startup.settings.session_timeout_ms) / 2);
+    let (reading, primary) = match reading {
         Some(reading) => (reading, Some(pool.clone())),
         None => (pool.clone(), None),
     };
-    let (health, shutdown) = (health.clone(), shutdown.clone());
+    let (health, shutdown) = (startup.health.clone(), startup.shutdown.clone());
     let source = PageSource { log: log.clone(), pool: reading, primary, health, shutdown };
-    let producer = producer(settings)?;
-    Ok(Connected { log, pool, source, listener: servers.listener, tails, member, producer, silence })
+    let producer = producer(&startup.settings).map_err(RelayError::from)?;
+    Ok(Connected { log, pool, source, listener, tails, member, producer, silence })
 }
 
 /// Where Postgres is.
@@ -74,13 +65,14 @@ struct Servers {
 }
 
 impl Servers {
-    fn from_settings(settings: &Settings, log: &LogName) -> Result<Self, RelayError> {
-        let url = settings.postgres_url()?;
-        let pool = postgres::pool(url, log.as_str(), CONNECTIONS)?;
-        let Some(standby) = settings.relay_postgres_url() else {
-            return Ok(Self { pool, reading: None, listener: Some(postgres::config(url)?) });
+    fn from_settings(startup: &Startup) -> Result<Self, RelayError> {
+        let pool = startup.pool(CONNECTIONS)?;
+        let Some(standby) = startup.settings.relay_postgres_url() else {
+            let url = startup.settings.postgres_url().map_err(ServiceError::from)?;
+            let listener = postgres::config(url).map_err(ServiceError::from)?;
+            return Ok(Self { pool, reading: None, listener: Some(listener) });
         };
-        let reading = postgres::pool(standby, log.as_str(), READING_CONNECTIONS);
+        let reading = postgres::pool(standby, startup.log.as_str(), READING_CONNECTIONS);
         let reading = reading.map_err(|_| RelayError::RelayPostgresUrl)?;
         tracing::info!(
             server = postgres::shown_address(standby),
@@ -93,7 +85,7 @@ impl Servers {
 /// A producer that never leaves a record out and goes on with the next: it stops with a fatal error instead
 /// (`enable.gapless.guarantee`), and waits for Kafka as long as it takes, because a record that times out is not covered
 /// by that. Source: librdkafka's CONFIGURATION.md.
-fn producer(settings: &Settings) -> Result<ClientConfig, RelayError> {
+fn producer(settings: &Settings) -> Result<ClientConfig, ServiceError> {
     let mut config = prompt_producer_config(settings)?;
     config.set("enable.gapless.guarantee", "true").set("message.timeout.ms", "0");
     Ok(config)

@@ -28,7 +28,7 @@ mod partitions;
 mod relay;
 mod takeover;
 
-use millrace_runtime::{Health, Settings, Shutdown, Stopped};
+use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped};
 
 pub use error::RelayError;
 
@@ -42,13 +42,10 @@ pub use error::RelayError;
 /// # Errors
 /// What waiting does not mend: wrong settings, no such log, or a topic with another number of partitions.
 pub async fn run(settings: &Settings, health: Health, shutdown: Shutdown) -> Result<(), RelayError> {
-    let connected = connect::connect(settings, &health, &shutdown).await;
-    let ran = match connected {
-        Ok(connected) => relay::Relay::new(connected, health, shutdown)?.run().await,
+    let startup = Startup::new(settings, health, shutdown)?;
+    let ran = match connect::connect(&startup).await {
+        Ok(connected) => relay::Relay::new(connected, startup.health, startup.shutdown)?.run().await,
         Err(stopped) => Err(stopped),
     };
-    match ran {
-        Ok(()) | Err(Stopped::Shutdown) => Ok(()),
-        Err(Stopped::Failed(error)) => Err(error),
-    }
+    ran.or_else(Stopped::as_result)
 }

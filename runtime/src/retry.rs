@@ -22,6 +22,27 @@ pub enum Stopped<E> {
     Failed(#[from] E),
 }
 
+impl<E> Stopped<E> {
+    /// The same with another type of error.
+    pub fn into_other<F: From<E>>(self) -> Stopped<F> {
+        match self {
+            Self::Shutdown => Stopped::Shutdown,
+            Self::Failed(error) => Stopped::Failed(error.into()),
+        }
+    }
+
+    /// The result of a service: that it was asked to stop is no error.
+    ///
+    /// # Errors
+    /// What has failed.
+    pub fn as_result(self) -> Result<(), E> {
+        match self {
+            Self::Shutdown => Ok(()),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 /// Delays that grow from 50 ms to 5 s, with jitter: the one backoff of Millrace.
 pub fn backoff() -> Backoff {
     ExponentialBuilder::default()

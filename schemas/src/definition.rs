@@ -50,7 +50,7 @@ impl std::str::FromStr for Topic {
 #[derive(Debug)]
 pub struct LogDefinition {
     /// The definition's name, such as `orders`. A log created from it may have another name.
-    pub name: &'static str,
+    pub name: String,
     records: Vec<RecordDefinition>,
 }
 
@@ -89,13 +89,13 @@ impl LogDefinition {
     ///
     /// # Errors
     /// When a text is not a record's schema.
-    pub fn parse(name: &'static str, commands: &[&str], events: &[&str]) -> Result<Self, SchemaError> {
+    pub fn parse(name: &str, commands: &[&str], events: &[&str]) -> Result<Self, SchemaError> {
         let outcome = include_str!("../platform/Outcome.avsc");
         let texts = commands.iter().map(|text| (Topic::Commands, *text));
         let texts = texts.chain(events.iter().map(|text| (Topic::Events, *text)));
         let records =
             texts.chain([(Topic::Outcomes, outcome)]).map(|(topic, text)| RecordDefinition::parse(topic, text));
-        Ok(Self { name, records: records.collect::<Result<_, _>>()? })
+        Ok(Self { name: name.to_owned(), records: records.collect::<Result<_, _>>()? })
     }
 
     /// All records: commands, events, and the outcome.

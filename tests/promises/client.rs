@@ -182,7 +182,7 @@ pub fn header(message: &OwnedMessage, name: &str) -> Option<String> {
 /// A codec for the test's log.
 pub async fn codec(world: &World) -> Codec {
     let registry = Registry::new(&world.stack.addresses().registry_url).expect("a registry");
-    Codec::connect(registry, &world.log, Ledger::definition()).await.expect("the schemas are registered")
+    Codec::connect(registry, &world.log, Ledger.definition()).await.expect("the schemas are registered")
 }
 
 /// A command in Avro with Confluent framing.

@@ -1,6 +1,6 @@
 //! Newer writers beside older readers: an unknown field or event stops no running service.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use millrace_domains::ledger::{Ledger, LedgerCommand};
 use millrace_runtime::{Health, Shutdown};
@@ -40,31 +40,31 @@ impl Domain for Newer {
     type Event = Value;
     type State = ();
 
-    fn definition() -> &'static LogDefinition {
+    fn definition(&self) -> &LogDefinition {
         &DEFINITION
     }
 
-    fn read_command(received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
-        Ledger::read_command(received)
+    fn read_command(&self, received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+        Ledger.read_command(received)
     }
 
-    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<Value, DecodeError>> {
+    fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<Value, DecodeError>> {
         Some(schema.json(datum))
     }
 
-    fn command_name(command: &LedgerCommand) -> &'static str {
+    fn command_name(&self, command: &LedgerCommand) -> &str {
         command.name()
     }
 
-    fn event_name(event: &Value) -> &'static str {
+    fn event_name(&self, event: &Value) -> &str {
         if event.get("name").is_some() { "AccountRenamed" } else { "EntryPosted" }
     }
 
-    fn streams(_: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
+    fn streams(&self, _: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
         Ok(vec![stream("account-a")])
     }
 
-    fn decide(command: &LedgerCommand, _: &[&()]) -> Result<Vec<(usize, Value)>, Rejection> {
+    fn decide(&self, command: &LedgerCommand, _: &[&()]) -> Result<Vec<(usize, Value)>, Rejection> {
         let LedgerCommand::PostEntrySet(set) = command else { return Ok(vec![]) };
         let renamed = json!({"account_id": "a", "name": "Alice"});
         let posted = json!({
@@ -74,7 +74,7 @@ impl Domain for Newer {
         Ok(vec![(0, renamed), (0, posted)])
     }
 
-    fn evolve((): &mut (), _: &Value) {}
+    fn evolve(&self, (): &mut (), _: &Value) {}
 }
 
 async fn a_new_field_and_a_new_event_type_of_a_newer_writer_stop_no_relay_and_no_projector(world: World) {
@@ -96,7 +96,7 @@ async fn a_new_field_and_a_new_event_type_of_a_newer_writer_stop_no_relay_and_no
     let stop = shutdown.clone();
     let writer = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(millrace_writer::run::<Newer>(&settings, Health::default(), stop))
+        runtime.block_on(millrace_writer::run(Arc::new(Newer), &settings, Health::default(), stop))
     });
     client.send(&JsonCommand::post("newer", &[("a", 1), ("b", -1)])).await;
     wait_until("reporting has the entry", async || world.balance("a").await == Some(5)).await;

@@ -1,5 +1,7 @@
 //! Promise 8: nothing commits that cannot be published.
 
+use std::sync::Arc;
+
 use millrace_domains::ledger::{Ledger, LedgerCommand};
 use millrace_runtime::{Health, Shutdown};
 use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
@@ -19,31 +21,31 @@ impl Domain for Faulty {
     type Event = serde_json::Value;
     type State = ();
 
-    fn definition() -> &'static LogDefinition {
-        Ledger::definition()
+    fn definition(&self) -> &LogDefinition {
+        Ledger.definition()
     }
 
-    fn read_command(received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
-        Ledger::read_command(received)
+    fn read_command(&self, received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+        Ledger.read_command(received)
     }
 
-    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<serde_json::Value, DecodeError>> {
+    fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<serde_json::Value, DecodeError>> {
         Some(schema.json(datum))
     }
 
-    fn command_name(command: &LedgerCommand) -> &'static str {
+    fn command_name(&self, command: &LedgerCommand) -> &str {
         command.name()
     }
 
-    fn event_name(_: &serde_json::Value) -> &'static str {
+    fn event_name(&self, _: &serde_json::Value) -> &str {
         "AccountClosed"
     }
 
-    fn streams(_: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
+    fn streams(&self, _: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
         Ok(vec![stream("account-one"), stream("account-two")])
     }
 
-    fn decide(command: &LedgerCommand, _: &[&()]) -> Result<Vec<(usize, serde_json::Value)>, Rejection> {
+    fn decide(&self, command: &LedgerCommand, _: &[&()]) -> Result<Vec<(usize, serde_json::Value)>, Rejection> {
         let LedgerCommand::CloseAccount(close) = command else { return Ok(vec![]) };
         let sound = json!({"account_id": "one"});
         let second = match close.account_id.as_str() {
@@ -56,7 +58,7 @@ impl Domain for Faulty {
         Ok(vec![(0, sound), (1, second)])
     }
 
-    fn evolve((): &mut (), _: &serde_json::Value) {}
+    fn evolve(&self, (): &mut (), _: &serde_json::Value) {}
 }
 
 async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(world: World) {
@@ -66,7 +68,7 @@ async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(wor
     // on its own thread, because the writer's future is not `Send`
     let writer = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(millrace_writer::run::<Faulty>(&settings, Health::default(), stop))
+        runtime.block_on(millrace_writer::run(Arc::new(Faulty), &settings, Health::default(), stop))
     });
     let client = Client::new(&world);
     let bad = ["wrong type", "missing", "unknown field", "too large"];

@@ -110,7 +110,7 @@ impl Acknowledger<'_> {
         };
         let sent = retry(&self.health, self.shutdown, "tell outcomes", |_: &DeliveryError| true, send).await;
         sent.map(drop).map_err(|stopped| match stopped {
-            Stopped::Failed(error) => Ended::Failed(WriterError::Kafka(error.error)),
+            Stopped::Failed(error) => Ended::Failed(error.error.into()),
             Stopped::Shutdown => Ended::Shutdown,
         })
     }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use deadpool_postgres::GenericClient;
 use lru::LruCache;
@@ -38,14 +39,15 @@ pub struct Versioned<S> {
 
 /// The states of the most recently used streams, and the heads up to which they are right.
 pub struct Cache<D: Domain> {
+    domain: Arc<D>,
     streams: LruCache<StreamId, Versioned<D::State>>,
     heads: HashMap<i32, Head>,
 }
 
 impl<D: Domain> Cache<D> {
     /// An empty cache.
-    pub fn new() -> Self {
-        Self { streams: LruCache::new(CAPACITY), heads: HashMap::new() }
+    pub fn new(domain: Arc<D>) -> Self {
+        Self { domain, streams: LruCache::new(CAPACITY), heads: HashMap::new() }
     }
 
     /// How many streams are in memory.
@@ -115,7 +117,7 @@ impl<D: Domain> Cache<D> {
         log.load(client, &from_the_start, |event| {
             is_ahead |= event.position > last_known[event.stream];
             let stream = &mut found[event.stream];
-            evolve::<D>(stream, event.version, event.schema, event.datum)?;
+            evolve(&*self.domain, stream, event.version, event.schema, event.datum)?;
             if event.version % BEAT == 0 {
                 health.beat();
             }
@@ -188,7 +190,7 @@ impl<D: Domain> Cache<D> {
     fn fold(&mut self, event: &RecordedEvent) -> Result<(), StoreError> {
         match self.streams.peek_mut(&event.stream_id) {
             Some(stream) if event.version == stream.version + 1 => {
-                evolve::<D>(stream, event.version, event.schema, event.datum())
+                evolve(&*self.domain, stream, event.version, event.schema, event.datum())
             }
             Some(stream) if event.version > stream.version => Err(StoreError::Damaged(format!(
                 "stream {} goes from version {} to {}",
@@ -222,15 +224,16 @@ impl<D: Domain> Cache<D> {
 
 /// Folds a stored event into its stream's state.
 fn evolve<D: Domain>(
+    domain: &D,
     stream: &mut Versioned<D::State>,
     version: i64,
     schema: &RecordSchema,
     datum: &[u8],
 ) -> Result<(), StoreError> {
     let damaged = |problem: String| StoreError::Damaged(format!("an event of type {} {problem}", schema.name));
-    let event = D::read_event(schema, datum).ok_or_else(|| damaged("is not known to this version".into()))?;
+    let event = domain.read_event(schema, datum).ok_or_else(|| damaged("is not known to this version".into()))?;
     let event = event.map_err(|error| damaged(format!("can't be read: {error}")))?;
-    D::evolve(&mut stream.state, &event);
+    domain.evolve(&mut stream.state, &event);
     stream.version = version;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! batch again under the partitions' locks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use deadpool_postgres::{GenericClient, Pool};
@@ -19,7 +20,7 @@ use crate::cache::{Cache, Versioned};
 use crate::command::{Command, Sender, Settled, Unreadable};
 use crate::decide::{Addressed, Decided, Draft};
 use crate::encoder::Encoder;
-use crate::error::{Ended, WriterError, ended};
+use crate::error::{Ended, WriterError};
 use crate::ingest::ReadBatch;
 use crate::metrics::{self, APPEND_SECONDS, BATCH_COMMANDS, CACHED, COMMANDS, DUPLICATES, EVENTS, STALE, STREAMS};
 use crate::spans::{self, Times};
@@ -36,6 +37,7 @@ const MAX_STREAMS_OF_A_COMMAND: usize = 1_500;
 
 /// Decides and commits batches of commands.
 pub struct Committer<'a, D: Domain> {
+    pub domain: Arc<D>,
     pub log: &'a Log,
     pub pool: &'a Pool,
     pub encoder: &'a Encoder,
@@ -143,7 +145,7 @@ impl<D: Domain> Committer<'_, D> {
                 continue; // the id came earlier in this batch: the loop below settles the later one
             }
             first_of.insert(command.key, index);
-            pending.push(Pending { index, command, addressed: addressed::<D>(command) });
+            pending.push(Pending { index, command, addressed: addressed(&*self.domain, command) });
         }
         let mut parts = parts(pending);
         let last = parts.pop().unwrap_or_default();
@@ -159,12 +161,12 @@ impl<D: Domain> Committer<'_, D> {
             }
             if commands[first].hash == command.hash {
                 board[index] = match &board[first] {
-                    Some(Settled::Outcome(outcome)) => Some(again::<D>(command, outcome, true)),
+                    Some(Settled::Outcome(outcome)) => Some(again(&*self.domain, command, outcome, true)),
                     refused => refused.clone(),
                 };
             } else {
                 // Compare it with the command that has the id in Postgres, which may be older than this batch.
-                let addressed = addressed::<D>(command);
+                let addressed = addressed(&*self.domain, command);
                 self.commit_part(vec![Pending { index, command, addressed }], &[], &mut board).await?;
             }
         }
@@ -184,7 +186,7 @@ impl<D: Domain> Committer<'_, D> {
         let refused = match retry(&health, shutdown, "append", passes, round).await {
             Ok(()) => return Ok(()),
             Err(Stopped::Failed(error)) if error.is_refusal() && !pending.is_empty() => error,
-            Err(stopped) => return Err(ended(stopped)),
+            Err(stopped) => return Err(stopped),
         };
         // One of the commands is at fault: halve the batch until it is alone.
         if let [command] = &pending[..] {
@@ -273,7 +275,7 @@ impl<D: Domain> Committer<'_, D> {
                 }
             };
             let heads: BTreeMap<i32, _> = partitions.iter().map(|p| (*p, self.cache.head(*p))).collect();
-            let mut draft: Draft<'_, D> = Draft::new(self.log, self.encoder, states, heads);
+            let mut draft: Draft<'_, D> = Draft::new(&self.domain, self.log, self.encoder, states, heads);
             for Pending { command, addressed, .. } in &*pending {
                 draft.decide(command, addressed)?;
             }
@@ -330,7 +332,7 @@ impl<D: Domain> Committer<'_, D> {
         let known = self.log.commands(client, keys).await?;
         pending.retain(|Pending { index, command, .. }| match known.get(&command.key) {
             Some(StoredCommand { hash, outcome }) => {
-                board[*index] = Some(again::<D>(command, outcome, hash[..] == command.hash));
+                board[*index] = Some(again(&*self.domain, command, outcome, hash[..] == command.hash));
                 false
             }
             None => true,
@@ -354,8 +356,8 @@ impl<D: Domain> Committer<'_, D> {
 }
 
 /// The streams that a command needs, up to a limit: its outcome names them all, in one record of Kafka.
-fn addressed<D: Domain>(command: &Command<D::Command>) -> Addressed {
-    let streams = D::streams(&command.body)?;
+fn addressed<D: Domain>(domain: &D, command: &Command<D::Command>) -> Addressed {
+    let streams = domain.streams(&command.body)?;
     if streams.len() > MAX_STREAMS_OF_A_COMMAND {
         let message = format!("The command touches {} streams, more than {MAX_STREAMS_OF_A_COMMAND}.", streams.len());
         return Err(Rejection::new("too_many_streams", message));
@@ -365,7 +367,7 @@ fn addressed<D: Domain>(command: &Command<D::Command>) -> Addressed {
 
 /// Settles a command whose id has an outcome already: with that outcome if the content is the same, else with a
 /// rejection.
-fn again<D: Domain>(command: &Command<D::Command>, outcome: &Outcome, says_the_same: bool) -> Settled {
+fn again<D: Domain>(domain: &D, command: &Command<D::Command>, outcome: &Outcome, says_the_same: bool) -> Settled {
     if says_the_same {
         DUPLICATES.inc();
         // the same UUID may be written in several ways: the sender gets its own back
@@ -377,9 +379,9 @@ fn again<D: Domain>(command: &Command<D::Command>, outcome: &Outcome, says_the_s
     let Rejection { code, message } = Rejection::new("command_id_reused", message);
     Settled::Outcome(Outcome {
         command_id: command.id.clone(),
-        command_type: D::command_name(&command.body).to_owned(),
+        command_type: domain.command_name(&command.body).to_owned(),
         outcome: OutcomeKind::Rejected,
-        code: Some(code.to_owned()),
+        code: Some(code.into_owned()),
         message: Some(message),
         token: None,
         streams: Vec::new(),

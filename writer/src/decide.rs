@@ -14,14 +14,15 @@ use crate::{Domain, Rejection, WriterError};
 /// Largest event, in bytes of its datum. Kafka's usual limit on a record is 1 MiB, headers included.
 const MAX_EVENT: usize = 900_000;
 
-/// The streams that a command needs; or the rejection, if it breaks a rule that needs no state.
 /// Longest message of an outcome, in characters.
 const MAX_MESSAGE: usize = 2_000;
 
+/// The streams that a command needs; or the rejection, if it breaks a rule that needs no state.
 pub type Addressed = Result<Vec<StreamId>, Rejection>;
 
 /// A batch, half decided: each command sees the states that the commands before it have left.
 pub struct Draft<'d, D: Domain> {
+    domain: &'d D,
     log: &'d Log,
     encoder: &'d Encoder,
     /// The state of every stream that the batch needs, with the events decided so far.
@@ -56,6 +57,7 @@ struct Encoded<E> {
 impl<'d, D: Domain> Draft<'d, D> {
     /// An empty batch on these states, which must be right up to these heads.
     pub fn new(
+        domain: &'d D,
         log: &'d Log,
         encoder: &'d Encoder,
         states: HashMap<StreamId, Versioned<D::State>>,
@@ -66,7 +68,7 @@ impl<'d, D: Domain> Draft<'d, D> {
             outcome_schema: encoder.outcome.number,
             ..AppendBatch::default()
         };
-        Self { log, encoder, states, heads, batch, outcomes: Vec::new() }
+        Self { domain, log, encoder, states, heads, batch, outcomes: Vec::new() }
     }
 
     /// Decides one command.
@@ -81,7 +83,7 @@ impl<'d, D: Domain> Draft<'d, D> {
         };
         let mut outcome = Outcome {
             command_id: command.id.clone(),
-            command_type: D::command_name(&command.body).to_owned(),
+            command_type: self.domain.command_name(&command.body).to_owned(),
             outcome: OutcomeKind::Accepted,
             code: None,
             message: None,
@@ -93,7 +95,7 @@ impl<'d, D: Domain> Draft<'d, D> {
             Ok(events) => outcome.token = self.take_in(events, command, streams),
             Err((kind, rejection)) => {
                 outcome.outcome = kind;
-                outcome.code = Some(rejection.code.to_owned());
+                outcome.code = Some(rejection.code.into_owned());
                 outcome.message = Some(rejection.message.chars().take(MAX_MESSAGE).collect());
             }
         }
@@ -130,7 +132,7 @@ impl<'d, D: Domain> Draft<'d, D> {
             return Err((OutcomeKind::Conflict, Rejection::new("version_conflict", message)));
         }
         let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
-        let events = D::decide(&command.body, &states).and_then(|events| {
+        let events = self.domain.decide(&command.body, &states).and_then(|events| {
             let encode = |(stream, event): (usize, D::Event)| self.encode(stream, event);
             events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
         });
@@ -138,7 +140,7 @@ impl<'d, D: Domain> Draft<'d, D> {
     }
 
     fn encode(&self, stream: usize, event: D::Event) -> Result<Encoded<D::Event>, Rejection> {
-        let name = D::event_name(&event);
+        let name = self.domain.event_name(&event);
         let refused =
             |problem: String| Rejection::new("not_publishable", format!("{name} can't be published: {problem}."));
         let numbered = self.encoder.event(name);
@@ -164,7 +166,7 @@ impl<'d, D: Domain> Draft<'d, D> {
             let stream_id = streams[stream].clone();
             let partition = self.log.partition_of(&stream_id);
             let state = self.states.entry(stream_id.clone()).or_default();
-            D::evolve(&mut state.state, &event);
+            self.domain.evolve(&mut state.state, &event);
             state.version += 1;
             let event_id = Uuid::now_v7();
             let head = self.heads.entry(partition).or_insert(Head::empty(partition));

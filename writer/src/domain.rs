@@ -1,20 +1,22 @@
 //! The trait of a domain: pure decisions over the state of streams.
 
+use std::borrow::Cow;
+
 use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
 
 /// A rule refuses a command. The writer never retries it; the same command sent again is rejected again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Stable, for programs: `overdraft_limit_exceeded`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// A sentence for people.
     pub message: String,
 }
 
 impl Rejection {
     /// A rejection with a stable code and a sentence.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
     }
 }
 
@@ -29,40 +31,40 @@ pub trait Domain: Send + Sync + 'static {
     type State: Default + Clone + Send;
 
     /// The schemas of the log's commands and events.
-    fn definition() -> &'static LogDefinition;
+    fn definition(&self) -> &LogDefinition;
 
     /// Decodes a command from outside; `None` when the record is not a command of the domain. The writer has checked
     /// before that Postgres can store the record's texts.
     ///
     /// # Errors
     /// Unreadable, as [`Received::read`].
-    fn read_command(received: &Received<'_>) -> Option<Result<Self::Command, DecodeError>>;
+    fn read_command(&self, received: &Received<'_>) -> Option<Result<Self::Command, DecodeError>>;
 
     /// Decodes a stored event; `None` when the schema is not that of an event of the domain.
     ///
     /// # Errors
     /// Unreadable, as [`RecordSchema::decode`].
-    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<Self::Event, DecodeError>>;
+    fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<Self::Event, DecodeError>>;
 
     /// The name of the command's record, such as `PostEntrySet`.
-    fn command_name(command: &Self::Command) -> &'static str;
+    fn command_name(&self, command: &Self::Command) -> &str;
 
     /// The name of the event's record, such as `OrderPlaced`.
-    fn event_name(event: &Self::Event) -> &'static str;
+    fn event_name(&self, event: &Self::Event) -> &str;
 
     /// The streams that a command needs, each once. The command's key and expected version belong to the first.
     ///
     /// # Errors
     /// When the command breaks a rule that needs no state.
-    fn streams(command: &Self::Command) -> Result<Vec<StreamId>, Rejection>;
+    fn streams(&self, command: &Self::Command) -> Result<Vec<StreamId>, Rejection>;
 
     /// Decides a command, given the states of `streams(command)` in that order. Returns events, each with the index of
     /// its stream.
     ///
     /// # Errors
     /// When a rule refuses the command.
-    fn decide(command: &Self::Command, states: &[&Self::State]) -> Result<Vec<(usize, Self::Event)>, Rejection>;
+    fn decide(&self, command: &Self::Command, states: &[&Self::State]) -> Result<Vec<(usize, Self::Event)>, Rejection>;
 
     /// Applies an event to its stream's state. Must accept every event that was ever decided, also under older rules.
-    fn evolve(state: &mut Self::State, event: &Self::Event);
+    fn evolve(&self, state: &mut Self::State, event: &Self::Event);
 }

@@ -34,7 +34,7 @@ impl Encoder {
         client: &impl GenericClient,
         log: &Log,
         codec: &Codec,
-        definition: &'static LogDefinition,
+        definition: &LogDefinition,
     ) -> Result<Self, WriterError> {
         let mut events = HashMap::new();
         for record in definition.records().iter().filter(|record| record.topic == Topic::Events) {

@@ -1,5 +1,6 @@
 //! The first stage: reads records from Kafka and decodes commands while the second stage commits the batch before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_runtime::kafka::{Inbox, Record};
@@ -29,7 +30,8 @@ pub struct ReadBatch<C> {
 }
 
 /// The first stage's state.
-pub struct Ingest<'a> {
+pub struct Ingest<'a, D> {
+    pub domain: Arc<D>,
     pub settings: &'a Settings,
     pub schemas: Schemas,
     pub inbox: Inbox,
@@ -38,12 +40,12 @@ pub struct Ingest<'a> {
     pub shutdown: &'a Shutdown,
 }
 
-impl Ingest<'_> {
+impl<D: Domain> Ingest<'_, D> {
     /// Runs until shutdown, or until the next stage has ended.
     ///
     /// # Errors
     /// When librdkafka can't go on.
-    pub async fn run<D: Domain>(&mut self, batches: mpsc::Sender<ReadBatch<D::Command>>) -> Result<(), Ended> {
+    pub async fn run(&mut self, batches: mpsc::Sender<ReadBatch<D::Command>>) -> Result<(), Ended> {
         let linger = Duration::from_millis(self.settings.batch_linger_ms).min(ARRIVING);
         // Outside the loop: if another branch wins the select, the records that have arrived stay for the next batch.
         let mut records = Vec::new();
@@ -63,7 +65,7 @@ impl Ingest<'_> {
             if records.is_empty() {
                 continue;
             }
-            let batch = self.read::<D>(std::mem::take(&mut records)).await;
+            let batch = self.read(std::mem::take(&mut records)).await;
             if !batch.records.is_empty() && !hand_on(&self.health, &batches, batch).await {
                 return Ok(());
             }
@@ -72,7 +74,7 @@ impl Ingest<'_> {
 
     /// Reads records. If one names a schema that is new to this writer and the registry does not answer, the record's
     /// partition waits; the others go on.
-    async fn read<D: Domain>(&mut self, arrived: Vec<Record>) -> ReadBatch<D::Command> {
+    async fn read(&mut self, arrived: Vec<Record>) -> ReadBatch<D::Command> {
         let mut batch =
             ReadBatch { records: Vec::with_capacity(arrived.len()), commands: Vec::new(), unreadable: Vec::new() };
         self.schemas.begin_batch();
@@ -81,7 +83,7 @@ impl Ingest<'_> {
                 continue;
             }
             let index = batch.records.len();
-            match read::<D>(&mut self.schemas, &record, self.settings.max_command_bytes).await {
+            match read(&*self.domain, &mut self.schemas, &record, self.settings.max_command_bytes).await {
                 Ok(command) => batch.commands.push((index, command)),
                 Err(ReadError::Unreadable(reason)) => batch.unreadable.push((index, reason)),
                 Err(ReadError::Away(schema_id)) => {

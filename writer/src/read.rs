@@ -51,6 +51,7 @@ impl From<DecodeError> for Unreadable {
 /// # Errors
 /// Unreadable, with the command id if the record has a readable one; or away, while the registry does not answer.
 pub async fn read<D: Domain>(
+    domain: &D,
     schemas: &mut Schemas,
     record: &Record,
     max_bytes: usize,
@@ -83,7 +84,7 @@ pub async fn read<D: Domain>(
     let unreadable = |error: DecodeError| named(error.into());
     decoded.check().map_err(unreadable)?;
     let name = decoded.name();
-    let body = D::read_command(&decoded);
+    let body = domain.read_command(&decoded);
     let body = body
         .ok_or_else(|| named(Unreadable::new("wrong_type", format!("{name} is not one of the log's commands."))))?
         .map_err(unreadable)?;

@@ -44,27 +44,27 @@ impl Domain for Ledger {
     type Event = LedgerEvent;
     type State = Account;
 
-    fn definition() -> &'static LogDefinition {
+    fn definition(&self) -> &LogDefinition {
         &DEFINITION
     }
 
-    fn read_command(received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
+    fn read_command(&self, received: &Received<'_>) -> Option<Result<LedgerCommand, DecodeError>> {
         LedgerCommand::read(received)
     }
 
-    fn read_event(schema: &RecordSchema, datum: &[u8]) -> Option<Result<LedgerEvent, DecodeError>> {
+    fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<LedgerEvent, DecodeError>> {
         LedgerEvent::read(schema, datum)
     }
 
-    fn command_name(command: &LedgerCommand) -> &'static str {
+    fn command_name(&self, command: &LedgerCommand) -> &str {
         command.name()
     }
 
-    fn event_name(event: &LedgerEvent) -> &'static str {
+    fn event_name(&self, event: &LedgerEvent) -> &str {
         event.name()
     }
 
-    fn streams(command: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
+    fn streams(&self, command: &LedgerCommand) -> Result<Vec<StreamId>, Rejection> {
         match command {
             LedgerCommand::OpenAccount(open) => {
                 check_currency(&open.currency)?;
@@ -76,7 +76,7 @@ impl Domain for Ledger {
         }
     }
 
-    fn decide(command: &LedgerCommand, states: &[&Account]) -> Result<Vec<(usize, LedgerEvent)>, Rejection> {
+    fn decide(&self, command: &LedgerCommand, states: &[&Account]) -> Result<Vec<(usize, LedgerEvent)>, Rejection> {
         match (command, states) {
             (LedgerCommand::OpenAccount(command), [account]) => open(command, account).map(|event| vec![(0, event)]),
             (LedgerCommand::CloseAccount(command), [account]) => {
@@ -87,7 +87,7 @@ impl Domain for Ledger {
         }
     }
 
-    fn evolve(account: &mut Account, event: &LedgerEvent) {
+    fn evolve(&self, account: &mut Account, event: &LedgerEvent) {
         account.evolve(event);
     }
 }

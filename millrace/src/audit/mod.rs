@@ -119,7 +119,7 @@ impl Audit {
 
     /// The books of a ledger with the reporting read model; `None` for any other log.
     async fn books(&self) -> anyhow::Result<Option<Books>> {
-        if self.log.definition() != Ledger::definition().name || !self.read_models.contains(&REPORTING) {
+        if self.log.definition() != Ledger.definition().name || !self.read_models.contains(&REPORTING) {
             return Ok(None);
         }
         let shown = ReportingSnapshot::read(&mut **self.pool.get().await?, self.log.name()).await?;

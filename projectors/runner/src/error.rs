@@ -1,9 +1,8 @@
 //! What can go wrong with a projector as a whole. What goes wrong with one event stops its partition only.
 
-use millrace_runtime::SettingsError;
-use millrace_runtime::postgres::PostgresUrlError;
-use millrace_schemas::{ParseLogNameError, RegistryError};
+use millrace_runtime::ServiceError;
 use millrace_store::sql_state::{self, Remedy};
+use rdkafka::error::KafkaError;
 
 use crate::fault;
 
@@ -38,27 +37,15 @@ pub enum ProjectorError {
         /// This database.
         ours: String,
     },
-    /// A setting is missing or wrong.
-    #[error("{0}")]
-    Settings(#[from] SettingsError),
-    /// That is no name of a log.
-    #[error("{0}")]
-    LogName(#[from] ParseLogNameError),
-    /// That is no address of Postgres.
-    #[error("{0}")]
-    PostgresUrl(#[from] PostgresUrlError),
+    /// What stops any service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Postgres said no, or did not answer.
     #[error("{}", fault::in_words(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// No connection could be had.
     #[error("no connection to Postgres: {0}")]
     Pool(#[from] deadpool_postgres::PoolError),
-    /// The registry's client could not be made.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// librdkafka can't go on.
-    #[error("Kafka: {0}")]
-    Kafka(#[from] rdkafka::error::KafkaError),
     /// The read model's tables could not be made.
     #[error("the read model {schema} could not be migrated: {source}")]
     Migration {
@@ -85,5 +72,11 @@ impl ProjectorError {
             Self::Pool(error) => sql_state::remedy_of_pool(error) == Remedy::Retry,
             _ => false,
         }
+    }
+}
+
+impl From<KafkaError> for ProjectorError {
+    fn from(error: KafkaError) -> Self {
+        Self::Service(error.into())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_runtime::kafka::{Inbox, consumer_config};
-use millrace_runtime::{Health, Settings, Shutdown, Stopped, postgres, retry};
-use millrace_schemas::{Codec, LogName, Registry};
+use millrace_runtime::kafka::Inbox;
+use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, retry};
+use millrace_schemas::Codec;
 
 use crate::intake::Intake;
 use crate::partitions::Partitions;
@@ -36,35 +36,27 @@ pub async fn run(
     health: Health,
     shutdown: Shutdown,
 ) -> Result<(), ProjectorError> {
-    let result = match start(projector, settings, health, shutdown).await {
+    let startup = Startup::new(settings, health, shutdown)?;
+    let ran = match start(projector, startup).await {
         Ok((mut runner, mut intake)) => {
-            let result = runner.work(&mut intake).await;
+            let ran = runner.work(&mut intake).await;
             intake.close().await;
-            result
+            ran
         }
         Err(stopped) => Err(stopped),
     };
-    match result {
-        Ok(()) | Err(Stopped::Shutdown) => Ok(()),
-        Err(Stopped::Failed(error)) => Err(error),
-    }
+    ran.or_else(Stopped::as_result)
 }
 
-async fn start(
-    projector: Box<dyn Projector>,
-    settings: &Settings,
-    health: Health,
-    shutdown: Shutdown,
-) -> Result<(Runner, Intake), Stopped<ProjectorError>> {
+async fn start(projector: Box<dyn Projector>, startup: Startup) -> Result<(Runner, Intake), Stopped<ProjectorError>> {
     let name = projector.name();
     metrics::declare(name);
-    let log: LogName = settings.log.parse().map_err(ProjectorError::from)?;
-    let url = settings.postgres_url().map_err(ProjectorError::from)?;
-    let pool = postgres::read_model_pool(url, name, CONNECTIONS).map_err(ProjectorError::from)?;
-    let group = settings.group.clone().unwrap_or_else(|| log.projector_group(name, GENERATION));
-    let mut config = consumer_config(settings, &group).map_err(ProjectorError::from)?;
-    let codec = Codec::open(registry(settings)?, &log);
-    let schemas = Arc::new(Schemas::new(codec, health.clone(), shutdown.clone()));
+    let pool = startup.read_model_pool(name, CONNECTIONS).map_err(ProjectorError::from)?;
+    let group = startup.group(|log| log.projector_group(name, GENERATION));
+    let mut config = startup.consumer(&group).map_err(ProjectorError::from)?;
+    let registry = startup.registry().map_err(ProjectorError::from)?;
+    let Startup { log, health, shutdown, .. } = startup;
+    let schemas = Arc::new(Schemas::new(Codec::open(registry, &log), health.clone(), shutdown.clone()));
     let (topic, own_source) = (log.events_topic(), format!("millrace/{log}"));
     let read_model = ReadModel { projector, pool, log, health, shutdown };
     // before joining, so that the user learns at once of a read model that is not there
@@ -84,8 +76,4 @@ async fn which_database(read_model: &ReadModel, group: &str) -> Result<Sharing, 
     let ReadModel { pool, health, shutdown, .. } = read_model;
     let transient = ProjectorError::is_transient;
     retry(health, shutdown, "read the checkpoints", transient, async || Sharing::ask(pool, group).await).await
-}
-
-fn registry(settings: &Settings) -> Result<Registry, ProjectorError> {
-    Ok(Registry::new(settings.registry_url()?)?)
 }

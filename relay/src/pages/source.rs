@@ -8,7 +8,7 @@ use millrace_schemas::RecordedEvent;
 use millrace_store::{Cursor, Fork, Log, PageLimit, StoreError};
 use tokio::task::JoinSet;
 
-use crate::error::{RelayError, Step};
+use crate::error::Step;
 use crate::takeover::Divergence;
 
 /// Most events of one partition in a page.
@@ -60,10 +60,7 @@ impl PageSource {
         async move {
             let attempt = || begun.take().unwrap_or_else(|| beside(self.clone().read(wanted.clone())));
             let read = retry(&self.health, &self.shutdown, "read the log", StoreError::is_transient, attempt).await;
-            read.map_err(|stopped| match stopped {
-                Stopped::Shutdown => Stopped::Shutdown,
-                Stopped::Failed(error) => RelayError::from(error).into(),
-            })
+            read.map_err(Stopped::into_other)
         }
     }
 
