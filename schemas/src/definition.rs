@@ -84,6 +84,9 @@ pub enum SchemaError {
 }
 
 impl LogDefinition {
+    /// The schema of the platform's command `Append`, for logs without rules.
+    pub const APPEND: &str = include_str!("../platform/Append.avsc");
+
     /// A definition of these commands and events, each given as the text of its `.avsc`. Adds the platform's own
     /// record, the outcome.
     ///

@@ -10,6 +10,7 @@ mod announcements;
 mod append;
 mod checkpoints;
 mod command_offsets;
+mod definitions;
 mod error;
 mod find;
 mod halts;
@@ -25,6 +26,7 @@ pub mod sql_state;
 
 pub use announcements::Announcements;
 pub use append::{AppendBatch, Appended, NewCommand, NewEvent};
+pub use definitions::StoredDefinition;
 pub use error::StoreError;
 pub use find::{EventFilter, FoundPage, Span};
 pub use halts::Halt;
