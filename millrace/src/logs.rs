@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::anyhow;
+use deadpool_postgres::Object;
 use futures::future::LocalBoxFuture;
 use millrace_projector_runner::Projector;
-use millrace_runtime::{Health, Settings, Shutdown};
-use millrace_schemas::{LogDefinition, Received, StreamId};
+use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
+use millrace_schemas::{LogDefinition, LogFolder, LogName, Received, StreamId};
+use millrace_store::{StoreError, StoredDefinition};
 use millrace_writer::{Domain, WriterError};
 
 use crate::exit::Usage;
@@ -27,7 +29,7 @@ pub struct Log {
     projectors: fn() -> Vec<Box<dyn Projector>>,
 }
 
-/// What the command line asks of a domain, whatever its types are.
+/// What the command line asks of a log's rules, whatever their types are.
 trait Rules: Send + Sync {
     fn definition(&self) -> &LogDefinition;
 
@@ -38,6 +40,7 @@ trait Rules: Send + Sync {
         shutdown: Shutdown,
     ) -> LocalBoxFuture<'static, Result<(), WriterError>>;
 
+    /// The first stream of a command; `None` when the command breaks a rule.
     fn first_stream(&self, received: &Received<'_>) -> Option<StreamId>;
 }
 
@@ -59,6 +62,28 @@ impl<D: Domain> Rules for Arc<D> {
     fn first_stream(&self, received: &Received<'_>) -> Option<StreamId> {
         let command = self.read_command(received)?.ok()?;
         self.streams(&command).ok()?.into_iter().next()
+    }
+}
+
+/// The rules of a log whose definition was applied to it.
+struct Described(LogFolder);
+
+impl Rules for Described {
+    fn definition(&self) -> &LogDefinition {
+        &self.0.definition
+    }
+
+    fn write(
+        &self,
+        settings: Settings,
+        health: Health,
+        shutdown: Shutdown,
+    ) -> LocalBoxFuture<'static, Result<(), WriterError>> {
+        Box::pin(async move { millrace_writer::run_described(&settings, health, shutdown).await })
+    }
+
+    fn first_stream(&self, _: &Received<'_>) -> Option<StreamId> {
+        None
     }
 }
 
@@ -110,19 +135,85 @@ impl Logs {
         Self(logs.into_iter().collect())
     }
 
-    /// The definition for the log in the settings: the one with its name, or the only one.
+    /// The log in the settings by the definition of this program: the one with its name, or the only one.
     ///
     /// # Errors
-    /// When the binary has several definitions, and none with that name.
-    pub fn of(&self, settings: &Settings) -> anyhow::Result<&Log> {
-        match (&self.0[..], self.0.iter().find(|log| log.definition().name == settings.log)) {
-            (_, Some(log)) => Ok(log),
-            ([only], None) => Ok(only),
-            (all, None) => {
-                let names: Vec<&str> = all.iter().map(|log| &*log.definition().name).collect();
-                let (log, names) = (&settings.log, names.join(", "));
-                bail!(Usage(format!("this program has no log definition {log}; it has {names}")))
-            }
+    /// When the program has several definitions, and none with that name.
+    pub fn built_in(&self, settings: &Settings) -> anyhow::Result<Log> {
+        match (self.named(&settings.log), &self.0[..]) {
+            (Some(log), _) | (None, [log]) => Ok(log.clone()),
+            (None, _) => Err(self.unknown(&settings.log)),
         }
+    }
+
+    /// The log in the settings, by the definition that was applied to it or the one of this program that it was created
+    /// from. Asks Postgres, unless this program has a definition of that very name.
+    ///
+    /// # Errors
+    /// When the log does not exist, Postgres does not answer, or this program does not have the log's definition.
+    pub async fn find(&self, settings: &Settings) -> anyhow::Result<Log> {
+        if let Some(log) = self.named(&settings.log) {
+            return Ok(log.clone());
+        }
+        let url = settings.postgres_url()?;
+        let pool = postgres::pool(url, &settings.log, 1)?;
+        let log = StoredLog::read(&postgres::connect(&pool, url).await?, settings.log.parse()?).await?;
+        self.choose(log)
+    }
+
+    /// The same for a service, which waits until Postgres answers.
+    ///
+    /// # Errors
+    /// As [`Logs::find`].
+    pub async fn wait_for(
+        &self,
+        settings: &Settings,
+        health: &Health,
+        shutdown: &Shutdown,
+    ) -> Result<Log, Stopped<anyhow::Error>> {
+        if let Some(log) = self.named(&settings.log) {
+            return Ok(log.clone());
+        }
+        let failed = |error: anyhow::Error| Stopped::Failed(error);
+        let startup = Startup::new(settings, health.clone(), shutdown.clone()).map_err(|e| failed(e.into()))?;
+        let pool = startup.pool(1).map_err(|e| failed(e.into()))?;
+        let read = async || StoredLog::read(&pool.get().await?, startup.log.clone()).await;
+        let log = startup.retry("open the log", StoreError::is_transient, read).await.map_err(Stopped::into_other)?;
+        self.choose(log).map_err(failed)
+    }
+
+    fn choose(&self, log: StoredLog) -> anyhow::Result<Log> {
+        let Some(applied) = log.applied else {
+            return self.named(&log.definition).cloned().ok_or_else(|| self.unknown(&log.definition));
+        };
+        let folder = LogFolder::from_files(applied.files).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow!("this program can't read the log's definition {}: {}", applied.number, problems.join("; "))
+        })?;
+        Ok(Log { rules: Arc::new(Described(folder)), projectors: Vec::new })
+    }
+
+    fn named(&self, definition: &str) -> Option<&Log> {
+        self.0.iter().find(|log| log.definition().name == definition)
+    }
+
+    fn unknown(&self, name: &str) -> anyhow::Error {
+        let names: Vec<&str> = self.0.iter().map(|log| &*log.definition().name).collect();
+        Usage(format!("this program has no log definition {name}; it has {}", names.join(", "))).into()
+    }
+}
+
+/// What a log in Postgres says of its definition.
+struct StoredLog {
+    /// The name of the definition that it was created from.
+    definition: String,
+    /// The one that was applied last; `None` when its definition is part of a program.
+    applied: Option<StoredDefinition>,
+}
+
+impl StoredLog {
+    async fn read(client: &Object, name: LogName) -> Result<Self, StoreError> {
+        let log = millrace_store::Log::open(client, name).await?;
+        Ok(Self { definition: log.definition().to_owned(), applied: log.newest_definition(client).await? })
     }
 }

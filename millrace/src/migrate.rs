@@ -35,7 +35,7 @@ pub async fn run(logs: &Logs, settings: &Settings, output: Output) -> anyhow::Re
 /// When a server refuses or does not answer.
 pub async fn migrate(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
     let log: LogName = settings.log.parse()?;
-    let kind = logs.of(settings)?;
+    let kind = logs.built_in(settings)?;
     let url = settings.postgres_url()?;
     let connected = postgres::config(url)?.connect(NoTls).await;
     let (mut client, connection) = connected.map_err(|error| NoConnection::new(url, &error))?;

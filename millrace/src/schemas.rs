@@ -17,7 +17,7 @@ pub async fn run(logs: &Logs, settings: &Settings, action: SchemasAction, output
     let statuses = match action {
         SchemasAction::Check => {
             let registry = Registry::new(settings.registry_url()?)?;
-            registry.check(&settings.log.parse()?, logs.of(settings)?.definition()).await?
+            registry.check(&settings.log.parse()?, logs.built_in(settings)?.definition()).await?
         }
         SchemasAction::Register => register(logs, settings).await?,
     };
@@ -33,7 +33,8 @@ pub async fn run(logs: &Logs, settings: &Settings, action: SchemasAction, output
 /// When a server refuses or does not answer.
 pub async fn register(logs: &Logs, settings: &Settings) -> anyhow::Result<Vec<SchemaStatus>> {
     let name: LogName = settings.log.parse()?;
-    let definition = logs.of(settings)?.definition();
+    let log = logs.built_in(settings)?;
+    let definition = log.definition();
     let statuses = Registry::new(settings.registry_url()?)?.register(&name, definition).await?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
     let client = postgres::connect(&pool, settings.postgres_url()?).await?;

@@ -14,8 +14,15 @@ use crate::logs::{Log, Logs};
 use crate::monitor;
 
 /// The steps that a writer and a relay retry, by the names in their metrics.
-const WRITER: &[&str] =
-    &["open the log", "resolve schemas", "number schemas", "look at the topics", "append", "tell outcomes"];
+const WRITER: &[&str] = &[
+    "open the log",
+    "read the definition",
+    "resolve schemas",
+    "number schemas",
+    "look at the topics",
+    "append",
+    "tell outcomes",
+];
 const RELAY: &[&str] = &["open the log", "look at the topics", "read the log", "read the topic's tail"];
 
 /// `millrace writer`
@@ -25,7 +32,11 @@ pub async fn writer(
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments, "writer", WRITER).await?;
-    let written = logs.of(&settings)?.write(settings.clone(), health, shutdown).await;
+    let log = match logs.wait_for(&settings, &health, &shutdown).await {
+        Ok(log) => log,
+        Err(stopped) => return stopped.as_result().map(|()| ExitCode::SUCCESS),
+    };
+    let written = log.write(settings.clone(), health, shutdown).await;
     written.map_err(|error| with_place(&settings, error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -45,7 +56,11 @@ pub async fn projector(
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
     let (settings, health, shutdown) = begin(settings, arguments, name, OPERATIONS).await?;
-    let projector = find(logs.of(&settings)?, name)?;
+    let log = match logs.wait_for(&settings, &health, &shutdown).await {
+        Ok(log) => log,
+        Err(stopped) => return stopped.as_result().map(|()| ExitCode::SUCCESS),
+    };
+    let projector = find(&log, name)?;
     millrace_projector_runner::run(projector, &settings, health, shutdown)
         .await
         .map_err(|error| with_place(&settings, error.into()))?;

@@ -50,6 +50,8 @@ pub struct Settings {
     pub batch_linger_ms: u64,
     /// Largest command that is accepted, 1024 to 900,000 bytes of its value.
     pub max_command_bytes: usize,
+    /// Most events of a command `Append`, 1 to 10,000.
+    pub max_append_events: usize,
     /// How long Kafka waits for a silent process before others take over its partitions, in milliseconds from 6000 up.
     pub session_timeout_ms: u32,
     /// Time between two looks of the monitor, 100 to 30,000 milliseconds.
@@ -96,6 +98,7 @@ struct Defaults {
     batch_commands: usize,
     batch_linger_ms: u64,
     max_command_bytes: usize,
+    max_append_events: usize,
     session_timeout_ms: u32,
     monitor_interval_ms: u64,
     log_format: LogFormat,
@@ -108,6 +111,7 @@ const DEFAULTS: Defaults = Defaults {
     batch_commands: 2000,
     batch_linger_ms: 15,
     max_command_bytes: 256 * 1024,
+    max_append_events: 1000,
     session_timeout_ms: 6000,
     monitor_interval_ms: 5000,
     log_format: LogFormat::Text,
@@ -168,6 +172,7 @@ impl Settings {
             s if !(1024..=900_000).contains(&s.max_command_bytes) => {
                 out_of_range("max_command_bytes must be 1024 to 900000: a record's limit in Kafka is 1 MiB")
             }
+            s if !(1..=10_000).contains(&s.max_append_events) => out_of_range("max_append_events must be 1 to 10000"),
             s if s.session_timeout_ms < 6000 => {
                 out_of_range("session_timeout_ms must be 6000 or more: Kafka's own group.min.session.timeout.ms")
             }

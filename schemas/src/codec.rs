@@ -218,7 +218,24 @@ impl Received<'static> {
     }
 }
 
+impl Received<'static> {
+    /// Encodes a record from a Rust value.
+    ///
+    /// # Errors
+    /// Unreadable, when the value does not fit the schema.
+    pub fn from_value<T: serde::Serialize>(schema: &'static RecordSchema, value: &T) -> Result<Self, DecodeError> {
+        let datum = schema.encode(value);
+        let datum = datum.map_err(|error| DecodeError::unreadable("schema_mismatch", error.to_string()))?;
+        Ok(Self { schema, newest: Some(schema), datum: datum.into() })
+    }
+}
+
 impl Received<'_> {
+    /// The Avro datum, without a frame.
+    pub fn datum(&self) -> &[u8] {
+        &self.datum
+    }
+
     /// The record's name without its namespace.
     pub fn name(&self) -> &'static str {
         &self.schema.name

@@ -34,4 +34,5 @@ pub use partition::partition_of;
 pub use record_schema::RecordSchema;
 pub use registry::{Registry, RegistryError, SchemaStatus};
 pub use stream_id::{ParseStreamIdError, StreamId};
+pub use strict_json::from_slice as strict_json;
 pub use token::{ParseTokenError, Token};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// When it is not JSON, or an object names a field twice.
-pub(crate) fn from_slice(text: &[u8]) -> Result<Value, serde_json::Error> {
+pub fn from_slice(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict.deserialize(&mut deserializer)?;
     deserializer.end()?;

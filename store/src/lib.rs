@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use find::{EventFilter, FoundPage, Span};
 pub use halts::Halt;
 pub use head::Head;
-pub use load::LoadedEvent;
+pub use load::{LastEvent, LoadedEvent};
 pub use log::Log;
 pub use migrate::migrate;
 pub use outcome::{StoredCommand, command_key};

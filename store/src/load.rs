@@ -26,7 +26,36 @@ pub struct LoadedEvent<'r> {
     pub datum: &'r [u8],
 }
 
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastEvent {
+    /// The version of its last event.
+    pub version: i64,
+    /// The position of that event in the stream's partition.
+    pub position: i64,
+}
+
 impl Log {
+    /// The last event of each of these streams; those that do not exist are missing. Reads one event of each.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn last_events(
+        &self,
+        client: &impl GenericClient,
+        streams: &[StreamId],
+    ) -> Result<HashMap<StreamId, LastEvent>, StoreError> {
+        let ids: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
+        let statement = client.prepare_cached(&self.sql(include_str!("sql/versions.sql"))).await?;
+        let mut found = HashMap::new();
+        for row in client.query(&statement, &[&ids]).await? {
+            let id: &str = row.try_get(0)?;
+            let stream = id.parse().map_err(|error| StoreError::Damaged(format!("{error}")))?;
+            found.insert(stream, LastEvent { version: row.try_get(1)?, position: row.try_get(2)? });
+        }
+        Ok(found)
+    }
+
     /// Calls `fold` for every event of `streams` after the version given with each stream. Inside a stream, events come
     /// in order of version. One round trip; holds no whole stream in memory.
     ///

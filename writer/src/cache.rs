@@ -113,17 +113,26 @@ impl<D: Domain> Cache<D> {
         let last_known: Vec<i64> = streams.iter().map(|id| self.head(log.partition_of(id)).position).collect();
         let mut is_ahead = false;
         let mut found: Vec<Versioned<D::State>> = vec![Versioned::default(); streams.len()];
-        let from_the_start: Vec<_> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
-        log.load(client, &from_the_start, |event| {
-            is_ahead |= event.position > last_known[event.stream];
-            let stream = &mut found[event.stream];
-            evolve(&*self.domain, stream, event.version, event.schema, event.datum)?;
-            if event.version % BEAT == 0 {
-                health.beat();
+        if has_state::<D>() {
+            let from_the_start: Vec<_> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
+            log.load(client, &from_the_start, |event| {
+                is_ahead |= event.position > last_known[event.stream];
+                let stream = &mut found[event.stream];
+                evolve(&*self.domain, stream, event.version, event.schema, event.datum)?;
+                if event.version % BEAT == 0 {
+                    health.beat();
+                }
+                Ok(())
+            })
+            .await?;
+        } else {
+            let last = log.last_events(client, streams).await?;
+            for ((stream, known), found) in streams.iter().zip(&last_known).zip(&mut found) {
+                let Some(last) = last.get(stream) else { continue };
+                is_ahead |= last.position > *known;
+                found.version = last.version;
             }
-            Ok(())
-        })
-        .await?;
+        }
         if is_ahead {
             return Ok(false);
         }
@@ -230,10 +239,19 @@ fn evolve<D: Domain>(
     schema: &RecordSchema,
     datum: &[u8],
 ) -> Result<(), StoreError> {
+    if !has_state::<D>() {
+        stream.version = version;
+        return Ok(());
+    }
     let damaged = |problem: String| StoreError::Damaged(format!("an event of type {} {problem}", schema.name));
     let event = domain.read_event(schema, datum).ok_or_else(|| damaged("is not known to this version".into()))?;
     let event = event.map_err(|error| damaged(format!("can't be read: {error}")))?;
     domain.evolve(&mut stream.state, &event);
     stream.version = version;
     Ok(())
+}
+
+/// Whether the domain folds anything. Where it does not, the version is all that the writer knows of a stream.
+const fn has_state<D: Domain>() -> bool {
+    size_of::<D::State>() > 0
 }

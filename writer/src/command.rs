@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use millrace_schemas::{ExpectedVersion, Metadata, Outcome, OutcomeKind};
+use millrace_schemas::{ExpectedVersion, Metadata, Outcome, OutcomeKind, StreamId};
 use uuid::Uuid;
 
+use crate::append::{APPEND, Append};
+use crate::{Domain, Rejection};
+
 /// A readable command.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Command<C> {
     /// The id as its sender wrote it. An id takes effect at most once.
     pub id: String,
@@ -15,12 +18,53 @@ pub struct Command<C> {
     /// The hash of the content, by which the writer finds another command with the same id.
     pub hash: [u8; 16],
     /// The decoded record.
-    pub body: C,
+    pub body: Body<C>,
     /// The version that its first stream must have.
     pub expected: ExpectedVersion,
     /// The writer copies it to the command's events and outcome.
     pub metadata: Arc<Metadata>,
 }
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Body<C> {
+    /// Something that the domain decides.
+    Decide(C),
+    /// Finished events; or the rejection, if the command breaks a rule that needs no state.
+    Append(Result<Append, Rejection>),
+}
+
+impl<C> Command<C> {
+    /// The name of its record.
+    pub fn name<'d, D: Domain<Command = C>>(&self, domain: &'d D) -> &'d str {
+        match &self.body {
+            Body::Decide(command) => domain.command_name(command),
+            Body::Append(_) => APPEND,
+        }
+    }
+
+    /// The streams that it needs; or the rejection, if it breaks a rule that needs no state.
+    pub fn streams<D: Domain<Command = C>>(&self, domain: &D) -> Addressed {
+        match &self.body {
+            Body::Decide(command) => domain.streams(command),
+            Body::Append(Ok(append)) => Ok(append.streams.iter().map(|one| one.stream.clone()).collect()),
+            Body::Append(Err(rejection)) => Err(rejection.clone()),
+        }
+    }
+
+    /// The versions that its stream with this index must have.
+    pub fn expected(&self, stream: usize) -> impl Iterator<Item = ExpectedVersion> {
+        let of_first = (stream == 0).then_some(self.expected);
+        let of_append = match &self.body {
+            Body::Append(Ok(append)) => append.streams.get(stream).map(|one| one.expected),
+            _ => None,
+        };
+        of_first.into_iter().chain(of_append)
+    }
+}
+
+/// The streams that a command needs; or the rejection, if it breaks a rule that needs no state.
+pub type Addressed = Result<Vec<StreamId>, Rejection>;
 
 /// The end of a command.
 #[derive(Debug, Clone)]

@@ -1,29 +1,24 @@
-//! The second stage: decides a batch in memory and appends it at once. If another writer was faster, it decides the
-//! batch again under the partitions' locks.
+//! The second stage: brings every command of a batch to its end. A command that Postgres refuses is isolated.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
-use deadpool_postgres::{GenericClient, Pool};
-use jiff::Timestamp;
+use deadpool_postgres::Pool;
 use millrace_runtime::kafka::{Offsets, Record};
 use millrace_runtime::{Health, Shutdown, Stopped, retry};
-use millrace_schemas::{Outcome, OutcomeKind, StreamId};
-use millrace_store::{Appended, Log, StoreError, StoredCommand};
+use millrace_store::Log;
 use rdkafka::Message;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::acknowledge::Committed;
-use crate::cache::{Cache, Versioned};
-use crate::command::{Command, Sender, Settled, Unreadable};
-use crate::decide::{Addressed, Decided, Draft};
+use crate::attempt::again;
+use crate::cache::Cache;
+use crate::command::{Addressed, Command, Sender, Settled, Unreadable};
 use crate::encoder::Encoder;
 use crate::error::{Ended, WriterError};
-use crate::ingest::ReadBatch;
-use crate::metrics::{self, APPEND_SECONDS, BATCH_COMMANDS, CACHED, COMMANDS, DUPLICATES, EVENTS, STALE, STREAMS};
-use crate::spans::{self, Times};
+use crate::metrics::{self, BATCH_COMMANDS, CACHED};
+use crate::read::ReadBatch;
 use crate::stages::{hand_on, take};
 use crate::starts::count_missing;
 use crate::{Domain, Rejection};
@@ -49,33 +44,19 @@ pub struct Committer<'a, D: Domain> {
     pub contended: bool,
     pub offsets: Offsets,
     /// The offset that should come next, by partition of the command topic.
-    pub expected: HashMap<i32, i64>,
+    pub expected: &'a mut HashMap<i32, i64>,
 }
 
 /// A command without its end yet.
-struct Pending<'c, D: Domain> {
+pub struct Pending<'c, D: Domain> {
     /// The command's index in the batch.
-    index: usize,
-    command: &'c Command<D::Command>,
-    addressed: Addressed,
+    pub index: usize,
+    pub command: &'c Command<D::Command>,
+    pub addressed: Addressed,
 }
 
 /// The ends that the commands of a batch have come to so far, by their index in it.
-type Board = Vec<Option<Settled>>;
-
-/// A batch that Postgres has taken. Under locks, its transaction is still to be committed.
-struct Appending<S> {
-    decided: Decided<S>,
-    recorded_at: Timestamp,
-    times: Times,
-}
-
-/// The result of one attempt at a batch.
-enum Attempt<S> {
-    Appended(Box<Appending<S>>),
-    /// Another writer was faster; Postgres has appended nothing.
-    Moved,
-}
+pub type Board = Vec<Option<Settled>>;
 
 impl<D: Domain> Committer<'_, D> {
     /// Counts commands that retention has deleted ahead of the reading: Kafka then goes on with the first record that
@@ -199,194 +180,16 @@ impl<D: Domain> Committer<'_, D> {
         Box::pin(self.commit_part(pending, &[], board)).await?;
         Box::pin(self.commit_part(rest, next_offsets, board)).await
     }
-
-    /// Commits all pending commands. The first attempt takes no lock and succeeds if the log still has the heads that
-    /// this writer knows. The second holds the partitions' locks, so that nobody can append in between.
-    async fn round(
-        &mut self,
-        pending: &mut Vec<Pending<'_, D>>,
-        next_offsets: &[(i32, i64)],
-        board: &mut Board,
-    ) -> Result<(), WriterError> {
-        let began = Instant::now();
-        let mut client = self.pool.get().await.map_err(StoreError::from)?;
-        if !self.contended {
-            if let Attempt::Appended(appending) = self.attempt(&client, pending, next_offsets, board).await? {
-                self.settle(pending, *appending, board);
-                APPEND_SECONDS.observe(began.elapsed().as_secs_f64());
-                return Ok(());
-            }
-            STALE.inc_by(pending.len() as u64);
-        }
-        let transaction = client.transaction().await.map_err(StoreError::from)?;
-        let partitions = self.partitions(pending);
-        self.log.lock(&transaction, &partitions.iter().copied().collect::<Vec<_>>()).await?;
-        self.contended = self.cache.catch_up(&transaction, self.log, &partitions).await?;
-        match self.attempt(&transaction, pending, next_offsets, board).await? {
-            Attempt::Appended(appending) => {
-                transaction.commit().await.map_err(StoreError::from)?;
-                self.settle(pending, *appending, board);
-                APPEND_SECONDS.observe(began.elapsed().as_secs_f64());
-                Ok(())
-            }
-            Attempt::Moved => {
-                let reason = "a partition moved while its lock was held: a program that is not Millrace writes to it";
-                Err(StoreError::Damaged(reason.into()).into())
-            }
-        }
-    }
-
-    /// Decides the pending commands and appends them. Settles the duplicates among them first, and takes them out of
-    /// `pending`.
-    async fn attempt(
-        &mut self,
-        client: &impl GenericClient,
-        pending: &mut Vec<Pending<'_, D>>,
-        next_offsets: &[(i32, i64)],
-        board: &mut Board,
-    ) -> Result<Attempt<D::State>, WriterError> {
-        let mut looked_up = false;
-        loop {
-            let partitions = self.partitions(pending);
-            self.cache.learn_heads(client, self.log, &partitions).await?;
-            let (states, missing) = self.states(pending);
-            if !missing.is_empty() && !looked_up {
-                // A duplicate needs no state: find it before loading streams, which may take minutes.
-                looked_up = true;
-                let keys: Vec<Uuid> = pending
-                    .iter()
-                    .filter(|p| p.addressed.iter().flatten().any(|stream| missing.contains(stream)))
-                    .map(|p| p.command.key)
-                    .collect();
-                if self.take_out_known(client, pending, &keys, board).await? {
-                    continue;
-                }
-            }
-            STREAMS.with_label_values(&["cache"]).inc_by(states.len() as u64);
-            let decide = Instant::now();
-            let states = match missing.is_empty() {
-                true => states,
-                false => {
-                    let missing: Vec<StreamId> = missing.into_iter().collect();
-                    if !self.cache.load(client, self.log, &missing, &self.health).await? {
-                        return Ok(Attempt::Moved);
-                    }
-                    self.states(pending).0
-                }
-            };
-            let heads: BTreeMap<i32, _> = partitions.iter().map(|p| (*p, self.cache.head(*p))).collect();
-            let mut draft: Draft<'_, D> = Draft::new(&self.domain, self.log, self.encoder, states, heads);
-            for Pending { command, addressed, .. } in &*pending {
-                draft.decide(command, addressed)?;
-            }
-            let decided = draft.finish(next_offsets);
-            let append = Instant::now();
-            match self.log.append(client, &decided.batch).await? {
-                Appended::Committed(recorded_at) => {
-                    let times = Times { decide, append };
-                    return Ok(Attempt::Appended(Box::new(Appending { decided, recorded_at, times })));
-                }
-                Appended::Moved(_) => return Ok(Attempt::Moved),
-                Appended::Known(keys) => {
-                    if !self.take_out_known(client, pending, &keys, board).await? {
-                        let reason = "Postgres says that commands are known, and does not have them";
-                        return Err(StoreError::Damaged(reason.into()).into());
-                    }
-                }
-            }
-        }
-    }
-
-    /// The states in memory that the commands need, and the streams that are not in memory.
-    fn states(&mut self, pending: &[Pending<'_, D>]) -> (HashMap<StreamId, Versioned<D::State>>, HashSet<StreamId>) {
-        let (mut states, mut missing) = (HashMap::new(), HashSet::new());
-        for stream in pending.iter().flat_map(|pending| pending.addressed.iter().flatten()) {
-            if states.contains_key(stream) || missing.contains(stream) {
-                continue;
-            }
-            match self.cache.get(stream) {
-                Some(state) => {
-                    states.insert(stream.clone(), state.clone());
-                }
-                None => {
-                    missing.insert(stream.clone());
-                }
-            }
-        }
-        (states, missing)
-    }
-
-    fn partitions(&self, pending: &[Pending<'_, D>]) -> BTreeSet<i32> {
-        let streams = pending.iter().flat_map(|pending| pending.addressed.iter().flatten());
-        streams.map(|stream| self.log.partition_of(stream)).collect()
-    }
-
-    /// Settles the pending commands with these keys that are already committed. False when there are none.
-    async fn take_out_known(
-        &self,
-        client: &impl GenericClient,
-        pending: &mut Vec<Pending<'_, D>>,
-        keys: &[Uuid],
-        board: &mut Board,
-    ) -> Result<bool, StoreError> {
-        let known = self.log.commands(client, keys).await?;
-        pending.retain(|Pending { index, command, .. }| match known.get(&command.key) {
-            Some(StoredCommand { hash, outcome }) => {
-                board[*index] = Some(again(&*self.domain, command, outcome, hash[..] == command.hash));
-                false
-            }
-            None => true,
-        });
-        Ok(!known.is_empty())
-    }
-
-    /// Settles all pending commands with their outcomes, once their batch is committed.
-    fn settle(&mut self, pending: &mut Vec<Pending<'_, D>>, appending: Appending<D::State>, board: &mut Board) {
-        let Appending { decided, recorded_at, times } = appending;
-        let Decided { batch, outcomes, states, heads } = decided;
-        EVENTS.inc_by(batch.events.len() as u64);
-        self.cache.commit(states, heads.into_values());
-        for (Pending { index, command, .. }, mut outcome) in pending.drain(..).zip(outcomes) {
-            outcome.recorded_at = recorded_at.as_microsecond();
-            COMMANDS.with_label_values(&[outcome.outcome.as_str()]).inc();
-            spans::record(self.log, times, command.id.as_str(), &command.metadata, &outcome);
-            board[index] = Some(Settled::Outcome(outcome));
-        }
-    }
 }
 
 /// The streams that a command needs, up to a limit: its outcome names them all, in one record of Kafka.
 fn addressed<D: Domain>(domain: &D, command: &Command<D::Command>) -> Addressed {
-    let streams = domain.streams(&command.body)?;
+    let streams = command.streams(domain)?;
     if streams.len() > MAX_STREAMS_OF_A_COMMAND {
         let message = format!("The command touches {} streams, more than {MAX_STREAMS_OF_A_COMMAND}.", streams.len());
         return Err(Rejection::new("too_many_streams", message));
     }
     Ok(streams)
-}
-
-/// Settles a command whose id has an outcome already: with that outcome if the content is the same, else with a
-/// rejection.
-fn again<D: Domain>(domain: &D, command: &Command<D::Command>, outcome: &Outcome, says_the_same: bool) -> Settled {
-    if says_the_same {
-        DUPLICATES.inc();
-        // the same UUID may be written in several ways: the sender gets its own back
-        return Settled::Outcome(Outcome { command_id: command.id.clone(), ..outcome.clone() });
-    }
-    COMMANDS.with_label_values(&[OutcomeKind::Rejected.as_str()]).inc();
-    let id: String = command.id.chars().take(100).collect();
-    let message = format!("Another command with the id {id} was sent before; give each command its own id.");
-    let Rejection { code, message } = Rejection::new("command_id_reused", message);
-    Settled::Outcome(Outcome {
-        command_id: command.id.clone(),
-        command_type: domain.command_name(&command.body).to_owned(),
-        outcome: OutcomeKind::Rejected,
-        code: Some(code.into_owned()),
-        message: Some(message),
-        token: None,
-        streams: Vec::new(),
-        recorded_at: Timestamp::now().as_microsecond(),
-    })
 }
 
 /// The offset after the last record of each partition, which the append commits.

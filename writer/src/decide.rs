@@ -6,9 +6,10 @@ use millrace_schemas::{Outcome, OutcomeKind, StreamId, StreamVersion, Token};
 use millrace_store::{AppendBatch, Head, Log, NewCommand, NewEvent};
 use uuid::Uuid;
 
+use crate::append::{Append, FinishedEvent};
 use crate::cache::Versioned;
-use crate::command::Command;
-use crate::encoder::Encoder;
+use crate::command::{Addressed, Body, Command};
+use crate::encoder::{Encoder, Numbered};
 use crate::{Domain, Rejection, WriterError};
 
 /// Largest event, in bytes of its datum. Kafka's usual limit on a record is 1 MiB, headers included.
@@ -16,9 +17,6 @@ const MAX_EVENT: usize = 900_000;
 
 /// Longest message of an outcome, in characters.
 const MAX_MESSAGE: usize = 2_000;
-
-/// The streams that a command needs; or the rejection, if it breaks a rule that needs no state.
-pub type Addressed = Result<Vec<StreamId>, Rejection>;
 
 /// A batch, half decided: each command sees the states that the commands before it have left.
 pub struct Draft<'d, D: Domain> {
@@ -46,12 +44,17 @@ pub struct Decided<S> {
     pub heads: BTreeMap<i32, Head>,
 }
 
-/// An event, encoded. `stream` is the index of its stream among those of the command, `schema` a number in the log.
+/// An event, encoded.
 struct Encoded<E> {
+    /// The index of its stream among those of the command.
     stream: usize,
-    event: E,
+    /// The event for the fold; `None` when the log has no rules, so that there is nothing to fold.
+    event: Option<E>,
     datum: Vec<u8>,
+    /// A number in the log.
     schema: i16,
+    /// The id that the command's sender gave it.
+    id: Option<Uuid>,
 }
 
 impl<'d, D: Domain> Draft<'d, D> {
@@ -83,7 +86,7 @@ impl<'d, D: Domain> Draft<'d, D> {
         };
         let mut outcome = Outcome {
             command_id: command.id.clone(),
-            command_type: self.domain.command_name(&command.body).to_owned(),
+            command_type: command.name(self.domain).to_owned(),
             outcome: OutcomeKind::Accepted,
             code: None,
             message: None,
@@ -124,34 +127,50 @@ impl<'d, D: Domain> Draft<'d, D> {
         let absent = Versioned::default();
         let found: Vec<&Versioned<D::State>> =
             streams.iter().map(|id| self.states.get(id).unwrap_or(&absent)).collect();
-        if let (Some(stream), Some(first)) = (streams.first(), found.first())
-            && !command.expected.matches(first.version)
-        {
-            let (actual, expected) = (first.version, command.expected);
-            let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
-            return Err((OutcomeKind::Conflict, Rejection::new("version_conflict", message)));
+        for (index, (stream, found)) in streams.iter().zip(&found).enumerate() {
+            if let Some(expected) = command.expected(index).find(|expected| !expected.matches(found.version)) {
+                let actual = found.version;
+                let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
+                return Err((OutcomeKind::Conflict, Rejection::new("version_conflict", message)));
+            }
         }
-        let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
-        let events = self.domain.decide(&command.body, &states).and_then(|events| {
-            let encode = |(stream, event): (usize, D::Event)| self.encode(stream, event);
-            events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
-        });
+        let events = match &command.body {
+            Body::Decide(body) => {
+                let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
+                self.domain.decide(body, &states).and_then(|events| {
+                    let encode = |(stream, event): (usize, D::Event)| self.encode(stream, event);
+                    events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
+                })
+            }
+            Body::Append(append) => append.as_ref().map_err(Clone::clone).and_then(|append| self.finished(append)),
+        };
         events.map_err(|rejection| (OutcomeKind::Rejected, rejection))
+    }
+
+    /// The events of an `Append`.
+    fn finished(&self, append: &Append) -> Result<Vec<Encoded<D::Event>>, Rejection> {
+        let events = append.streams.iter().enumerate();
+        let events = events.flat_map(|(stream, one)| one.events.iter().map(move |event| (stream, event)));
+        let encoded = |(stream, event): (usize, &FinishedEvent)| {
+            let FinishedEvent { schema: Numbered { number, schema }, datum, id } = event;
+            let folded = self.domain.read_event(schema, datum).transpose();
+            let folded = folded.map_err(|error| not_publishable(&schema.name, &error.to_string()))?;
+            Ok(Encoded { stream, event: folded, datum: datum.clone(), schema: *number, id: *id })
+        };
+        events.map(encoded).collect()
     }
 
     fn encode(&self, stream: usize, event: D::Event) -> Result<Encoded<D::Event>, Rejection> {
         let name = self.domain.event_name(&event);
-        let refused =
-            |problem: String| Rejection::new("not_publishable", format!("{name} can't be published: {problem}."));
-        let numbered = self.encoder.event(name);
-        let numbered = numbered.ok_or_else(|| refused("the log definition has no such event".into()))?;
-        let datum = numbered.schema.encode(&event).map_err(|error| refused(error.to_string()))?;
+        let refused = |problem: &str| not_publishable(name, problem);
+        let numbered = self.encoder.event(name).ok_or_else(|| refused("the log definition has no such event"))?;
+        let datum = numbered.schema.encode(&event).map_err(|error| refused(&error.to_string()))?;
         // The log must not have an event that readers can't read: it would halt every read model.
-        numbered.schema.check(&datum).map_err(|error| refused(error.to_string()))?;
+        numbered.schema.check(&datum).map_err(|error| refused(&error.to_string()))?;
         if datum.len() > MAX_EVENT {
-            return Err(refused(format!("it has {} bytes, more than {MAX_EVENT}", datum.len())));
+            return Err(refused(&format!("it has {} bytes, more than {MAX_EVENT}", datum.len())));
         }
-        Ok(Encoded { stream, event, datum, schema: numbered.number })
+        Ok(Encoded { stream, event: Some(event), datum, schema: numbered.number, id: None })
     }
 
     /// Gives the events of a command their places. Returns the outcome's token; `None` when there are no events.
@@ -162,13 +181,15 @@ impl<'d, D: Domain> Draft<'d, D> {
         streams: &[StreamId],
     ) -> Option<String> {
         let mut last_positions = BTreeMap::new();
-        for Encoded { stream, event, datum, schema } in events {
+        for Encoded { stream, event, datum, schema, id } in events {
             let stream_id = streams[stream].clone();
             let partition = self.log.partition_of(&stream_id);
             let state = self.states.entry(stream_id.clone()).or_default();
-            self.domain.evolve(&mut state.state, &event);
+            if let Some(event) = &event {
+                self.domain.evolve(&mut state.state, event);
+            }
             state.version += 1;
-            let event_id = Uuid::now_v7();
+            let event_id = id.unwrap_or_else(Uuid::now_v7);
             let head = self.heads.entry(partition).or_insert(Head::empty(partition));
             *head = Head { partition, position: head.position + 1, event_id };
             last_positions.insert(partition, head.position);
@@ -190,4 +211,8 @@ impl<'d, D: Domain> Draft<'d, D> {
         let tokens: Vec<String> = tokens.collect();
         (!tokens.is_empty()).then(|| tokens.join(","))
     }
+}
+
+fn not_publishable(event: &str, problem: &str) -> Rejection {
+    Rejection::new("not_publishable", format!("{event} can't be published: {problem}."))
 }

@@ -17,10 +17,13 @@ pub struct Numbered {
     pub schema: &'static RecordSchema,
 }
 
-/// The newest schemas of the events of a log definition, and of the outcome.
+/// The schemas of a log's events, and the newest of the outcome.
 #[derive(Debug)]
 pub struct Encoder {
-    events: HashMap<&'static str, Numbered>,
+    /// The newest version of each event of the log definition, by its record's name.
+    newest: HashMap<&'static str, Numbered>,
+    /// Every version that the log has, by registry id.
+    by_id: HashMap<u32, Numbered>,
     /// The platform's record `Outcome`.
     pub outcome: Numbered,
 }
@@ -36,19 +39,28 @@ impl Encoder {
         codec: &Codec,
         definition: &LogDefinition,
     ) -> Result<Self, WriterError> {
-        let mut events = HashMap::new();
+        let mut newest = HashMap::new();
         for record in definition.records().iter().filter(|record| record.topic == Topic::Events) {
             let schema = codec.newest(Topic::Events, &record.name)?;
             let number = log.schema_number(client, schema).await?;
-            events.insert(&*schema.name, Numbered { number, schema });
+            newest.insert(&*schema.name, Numbered { number, schema });
         }
         let schema = codec.newest(Topic::Outcomes, "Outcome")?;
         let outcome = Numbered { number: log.schema_number(client, schema).await?, schema };
-        Ok(Self { events, outcome })
+        let stored = log.stored_schemas(client).await?.into_iter();
+        let events = stored.filter(|stored| stored.schema.topic == Topic::Events);
+        let by_id =
+            events.map(|stored| (stored.schema.registry_id, Numbered { number: stored.number, schema: stored.schema }));
+        Ok(Self { newest, by_id: by_id.collect(), outcome })
     }
 
     /// The newest schema of an event, by its record's name; `None` when the definition has no such event.
     pub fn event(&self, name: &str) -> Option<Numbered> {
-        self.events.get(name).copied()
+        self.newest.get(name).copied()
+    }
+
+    /// The version of an event's schema with this registry id; `None` when the log had none when the encoder was made.
+    pub fn event_with_id(&self, id: u32) -> Option<Numbered> {
+        self.by_id.get(&id).copied()
     }
 }

@@ -13,6 +13,19 @@ pub enum WriterError {
     /// Postgres can't be used for a reason that only a person can mend.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The log's definition is part of another program, or none was applied.
+    #[error("no definition was applied to log {0}: run `millrace log apply`, or start the program that has its rules")]
+    NoDefinition(String),
+    /// The definition that was applied can't be read by this version of the program.
+    #[error("this program can't read definition {number} of log {log}: {problems}")]
+    Definition {
+        /// The log's name.
+        log: String,
+        /// The definition's number in the log.
+        number: i32,
+        /// What is wrong, by file.
+        problems: String,
+    },
     /// An outcome does not fit its schema: a fault of this program.
     #[error(transparent)]
     Encode(#[from] millrace_schemas::EncodeError),
@@ -24,7 +37,7 @@ impl WriterError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Service(error) => error.is_transient(),
-            Self::Encode(_) => false,
+            Self::NoDefinition(_) | Self::Definition { .. } | Self::Encode(_) => false,
         }
     }
 

@@ -1,16 +1,14 @@
 //! The first stage: reads records from Kafka and decodes commands while the second stage commits the batch before.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_runtime::kafka::{Inbox, Record};
 use millrace_runtime::{Health, Settings, Shutdown};
 use tokio::sync::mpsc;
 
-use crate::command::{Command, Unreadable};
+use crate::definition_watch::DefinitionWatch;
 use crate::error::Ended;
-use crate::read::{ReadError, read};
-use crate::schemas::Schemas;
+use crate::read::{ReadBatch, ReadError, Reader};
 use crate::stages::{IDLE_BEAT, hand_on};
 use crate::waiting::Waiting;
 use crate::{Domain, WriterError};
@@ -19,71 +17,100 @@ use crate::{Domain, WriterError};
 /// settings, so whatever they send together arrives within this time.
 const ARRIVING: Duration = Duration::from_millis(1);
 
-/// A batch of records and their commands.
-pub struct ReadBatch<C> {
-    /// All records, readable or not; those of a partition in order of offset.
-    pub records: Vec<Record>,
-    /// The commands, each with the index of its record, ascending.
-    pub commands: Vec<(usize, Command<C>)>,
-    /// The records that are not commands, by their index, ascending.
-    pub unreadable: Vec<(usize, Unreadable)>,
-}
-
-/// The first stage's state.
-pub struct Ingest<'a, D> {
-    pub domain: Arc<D>,
+/// The first stage's state, which outlives a log definition.
+pub struct Ingest<'a> {
     pub settings: &'a Settings,
-    pub schemas: Schemas,
     pub inbox: Inbox,
     pub waiting: Waiting,
+    /// Records that have arrived and are not read yet.
+    pub arrived: Vec<Record>,
     pub health: Health,
     pub shutdown: &'a Shutdown,
 }
 
-impl<D: Domain> Ingest<'_, D> {
-    /// Runs until shutdown, or until the next stage has ended.
+/// Why the first stage has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The process is to stop, or the next stage has ended; its own result says why.
+    Stop,
+    /// Another definition was applied to the log: go on with that.
+    OtherDefinition,
+}
+
+impl Ingest<'_> {
+    /// Runs until shutdown, until the next stage has ended, or until another definition was applied to the log.
     ///
     /// # Errors
     /// When librdkafka can't go on.
-    pub async fn run(&mut self, batches: mpsc::Sender<ReadBatch<D::Command>>) -> Result<(), Ended> {
+    pub async fn run<D: Domain>(
+        &mut self,
+        reader: &mut Reader<D>,
+        mut watch: Option<DefinitionWatch>,
+        batches: mpsc::Sender<ReadBatch<D::Command>>,
+    ) -> Result<Next, Ended> {
         let linger = Duration::from_millis(self.settings.batch_linger_ms).min(ARRIVING);
-        // Outside the loop: if another branch wins the select, the records that have arrived stay for the next batch.
-        let mut records = Vec::new();
+        let limit = self.settings.batch_commands;
         loop {
             self.health.beat();
             tokio::select! {
-                received = self.inbox.next_batch(&mut records, self.settings.batch_commands, linger) => {
+                // if another branch wins, the records that have arrived stay for the next batch
+                received = self.inbox.next_batch(&mut self.arrived, limit, linger) => {
                     received.map_err(WriterError::from)?;
                 }
-                () = self.schemas.answered() => {}
+                () = reader.schemas.answered() => {}
                 () = tokio::time::sleep(IDLE_BEAT) => {}
-                () = batches.closed() => return Ok(()), // the next stage has ended; its own result says why
-                () = self.shutdown.cancelled() => return Ok(()),
+                () = batches.closed() => return Ok(Next::Stop),
+                () = self.shutdown.cancelled() => return Ok(Next::Stop),
             }
             self.waiting.look_at_assignment().await;
-            self.waiting.go_on(&self.schemas);
-            if records.is_empty() {
+            self.waiting.go_on(&reader.schemas);
+            if let Some(watch) = &mut watch
+                && watch.sees_another().await
+            {
+                return Ok(Next::OtherDefinition);
+            }
+            if self.arrived.is_empty() {
                 continue;
             }
-            let batch = self.read(std::mem::take(&mut records)).await;
+            let (batch, next) = self.read(reader, watch.as_mut()).await;
             if !batch.records.is_empty() && !hand_on(&self.health, &batches, batch).await {
-                return Ok(());
+                return Ok(Next::Stop);
+            }
+            if let Some(next) = next {
+                return Ok(next);
             }
         }
     }
 
-    /// Reads records. If one names a schema that is new to this writer and the registry does not answer, the record's
-    /// partition waits; the others go on.
-    async fn read(&mut self, arrived: Vec<Record>) -> ReadBatch<D::Command> {
+    /// Reads the records that have arrived. If one names a schema that is new to this writer and the registry does not
+    /// answer, the record's partition waits; the others go on. If one does not fit the log definition and another has
+    /// been applied since, it is left for that one, and so are those after it.
+    async fn read<D: Domain>(
+        &mut self,
+        reader: &mut Reader<D>,
+        mut watch: Option<&mut DefinitionWatch>,
+    ) -> (ReadBatch<D::Command>, Option<Next>) {
         let mut batch =
-            ReadBatch { records: Vec::with_capacity(arrived.len()), commands: Vec::new(), unreadable: Vec::new() };
-        self.schemas.begin_batch();
-        for record in arrived {
+            ReadBatch { records: Vec::with_capacity(self.arrived.len()), commands: Vec::new(), unreadable: Vec::new() };
+        reader.schemas.begin_batch();
+        // all of these records had arrived before the look: it need not be repeated for each
+        let mut looked = false;
+        let mut arrived = std::mem::take(&mut self.arrived).into_iter();
+        while let Some(record) = arrived.next() {
             if !self.waiting.lets_through(&record) {
                 continue;
             }
+            let read = reader.read(&record).await;
+            if let Some(watch) = &mut watch
+                && reader.may_be_of_another_definition(&read)
+                && !std::mem::replace(&mut looked, true)
+                && watch.look().await
+            {
+                self.arrived = std::iter::once(record).chain(arrived).collect();
+                return (batch, Some(Next::OtherDefinition));
+            }
             let index = batch.records.len();
-            match read(&*self.domain, &mut self.schemas, &record, self.settings.max_command_bytes).await {
+            match read {
                 Ok(command) => batch.commands.push((index, command)),
                 Err(ReadError::Unreadable(reason)) => batch.unreadable.push((index, reason)),
                 Err(ReadError::Away(schema_id)) => {
@@ -94,6 +121,6 @@ impl<D: Domain> Ingest<'_, D> {
             batch.records.push(record);
         }
         self.waiting.hold_back();
-        batch
+        (batch, None)
     }
 }

@@ -5,15 +5,19 @@
 //! sends the outcomes, and then commits the offsets. It keeps the order inside a partition of the command topic.
 
 mod acknowledge;
+mod append;
+mod attempt;
 mod cache;
 mod command;
 mod commit;
 mod decide;
+mod definition_watch;
 mod domain;
 mod encoder;
 mod error;
 mod ingest;
 mod metrics;
+mod no_rules;
 mod outgoing;
 mod read;
 mod schemas;
@@ -25,4 +29,5 @@ mod waiting;
 
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;
-pub use service::run;
+pub use no_rules::NoRules;
+pub use service::{run, run_described};

@@ -1,5 +1,6 @@
-//! Reads a command from a Kafka record.
+//! Reads commands from Kafka's records.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use millrace_runtime::kafka::{Fields, Record};
@@ -13,11 +14,25 @@ use millrace_store::command_key;
 use rdkafka::Message;
 
 use crate::Domain;
-use crate::command::{Command, Sender, Unreadable};
+use crate::append::{APPEND, Appends};
+use crate::command::{Body, Command, Sender, Unreadable};
 use crate::schemas::Schemas;
 
 /// Longest header value that the writer accepts, in bytes: it copies headers to events and outcomes.
 const MAX_HEADER: usize = 200;
+
+/// A batch of records and their commands.
+pub struct ReadBatch<C> {
+    /// All records, readable or not; those of a partition in order of offset.
+    pub records: Vec<Record>,
+    /// The commands, each with the index of its record, ascending.
+    pub commands: Vec<(usize, Command<C>)>,
+    /// The records that are not commands, by their index, ascending.
+    pub unreadable: Vec<(usize, Unreadable)>,
+}
+
+/// The codes of records that another log definition may be able to read.
+const OF_SCHEMAS: [&str; 4] = ["wrong_type", "schema_mismatch", "unknown_schema_id", "foreign_schema"];
 
 /// Why a record did not become a command.
 #[derive(Debug, thiserror::Error)]
@@ -46,74 +61,109 @@ impl From<DecodeError> for Unreadable {
     }
 }
 
-/// Reads a record of the command topic.
-///
-/// # Errors
-/// Unreadable, with the command id if the record has a readable one; or away, while the registry does not answer.
-pub async fn read<D: Domain>(
-    domain: &D,
-    schemas: &mut Schemas,
-    record: &Record,
-    max_bytes: usize,
-) -> Result<Command<D::Command>, ReadError> {
-    let fields = Fields::of(&record.message);
-    let id = command_id(&fields)?;
-    let metadata = metadata(&fields, &id).map(Arc::new);
-    let known = metadata.as_ref().ok().cloned();
-    let named = |mut unreadable: Unreadable| {
-        let correlated = || Arc::new(Metadata { correlation_id: Some(id.clone()), ..Metadata::default() });
-        let metadata = known.clone().unwrap_or_else(correlated);
-        unreadable.sender = Some(Box::new(Sender { command_id: id.clone(), metadata }));
-        ReadError::Unreadable(unreadable)
-    };
-    if fields.unnamed() > 0 {
-        return Err(named(Unreadable::new("invalid_header", "The name of a header is not UTF-8.")));
-    }
-    let metadata = metadata.map_err(named)?;
-    let value = value(record, max_bytes).map_err(named)?;
-    let expected = match header(&fields, EXPECTED_VERSION).map_err(named)? {
-        None => Ok(Default::default()),
-        Some(text) => text.parse().map_err(|e| Unreadable::new("invalid_expected_version", format!("{e}"))),
-    };
-    let expected = expected.map_err(named)?;
-    let decoded = match decode(schemas, &fields, value).await {
-        Ok(decoded) => decoded,
-        Err(ReadError::Unreadable(unreadable)) => return Err(named(unreadable)),
-        Err(away) => return Err(away),
-    };
-    let unreadable = |error: DecodeError| named(error.into());
-    decoded.check().map_err(unreadable)?;
-    let name = decoded.name();
-    let body = domain.read_command(&decoded);
-    let body = body
-        .ok_or_else(|| named(Unreadable::new("wrong_type", format!("{name} is not one of the log's commands."))))?
-        .map_err(unreadable)?;
-    let hash = decoded.content_hash();
-    Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
+/// Reads the records of the command topic by one log definition.
+pub struct Reader<D> {
+    /// The log's rules.
+    pub domain: Arc<D>,
+    /// The registry's schemas.
+    pub schemas: Schemas,
+    /// Where the log takes finished events.
+    pub appends: Option<Appends>,
+    /// Largest value, in bytes.
+    pub max_bytes: usize,
+    /// The schema ids that commands have had so far.
+    pub met: HashSet<u32>,
+    /// Whether the last command was the first with its schema.
+    pub is_new: bool,
 }
 
-async fn decode<'a>(schemas: &mut Schemas, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
-    let json = header(fields, CONTENT_TYPE)?.is_some_and(|content_type| {
-        let media_type = content_type.split(';').next().unwrap_or_default();
-        media_type.trim().eq_ignore_ascii_case(JSON)
-    });
-    let decoded = if json {
-        let name = header(fields, CE_TYPE)?;
-        let name = name.ok_or_else(|| Unreadable::new("no_type", "A JSON command needs the header ce_type."))?;
-        schemas.codec().receive_json(Topic::Commands, name, value)
-    } else {
-        if let Ok((id, _)) = framing::unframe(value) {
-            schemas.find(id).await.ok_or(ReadError::Away(id))??;
+impl<D: Domain> Reader<D> {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// Unreadable, with the command id if the record has a readable one; or away, while the registry does not answer.
+    pub async fn read(&mut self, record: &Record) -> Result<Command<D::Command>, ReadError> {
+        let fields = Fields::of(&record.message);
+        let id = command_id(&fields)?;
+        let metadata = metadata(&fields, &id).map(Arc::new);
+        let known = metadata.as_ref().ok().cloned();
+        let named = |mut unreadable: Unreadable| {
+            let correlated = || Arc::new(Metadata { correlation_id: Some(id.clone()), ..Metadata::default() });
+            let metadata = known.clone().unwrap_or_else(correlated);
+            unreadable.sender = Some(Box::new(Sender { command_id: id.clone(), metadata }));
+            ReadError::Unreadable(unreadable)
+        };
+        if fields.unnamed() > 0 {
+            return Err(named(Unreadable::new("invalid_header", "The name of a header is not UTF-8.")));
         }
-        schemas.codec().receive(Topic::Commands, value).await // asks nobody: the codec knows the schema by now
-    };
-    decoded.map_err(|error| match error {
-        DecodeError::Unreadable { code: "no_magic_byte", reason } if value.first() == Some(&b'{') => {
-            let hint = format!("{reason}; JSON needs the header content-type: {JSON}");
-            Unreadable::new("no_magic_byte", hint).into()
+        let metadata = metadata.map_err(named)?;
+        let value = value(record, self.max_bytes).map_err(named)?;
+        let expected = match header(&fields, EXPECTED_VERSION).map_err(named)? {
+            None => Ok(Default::default()),
+            Some(text) => text.parse().map_err(|e| Unreadable::new("invalid_expected_version", format!("{e}"))),
+        };
+        let expected = expected.map_err(named)?;
+        let decoded = match self.decode(&fields, value).await {
+            Ok(decoded) => decoded,
+            Err(ReadError::Unreadable(unreadable)) => return Err(named(unreadable)),
+            Err(away) => return Err(away),
+        };
+        let unreadable = |error: DecodeError| named(error.into());
+        decoded.check().map_err(unreadable)?;
+        let body = self.body(&decoded).map_err(named)?;
+        let hash = decoded.content_hash();
+        Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
+    }
+
+    /// Whether another definition of the log may read the last record differently: it has a schema that is new here, or
+    /// one that this definition can't read.
+    pub fn may_be_of_another_definition(&mut self, read: &Result<Command<D::Command>, ReadError>) -> bool {
+        let is_misfit = match read {
+            Err(ReadError::Unreadable(unreadable)) => OF_SCHEMAS.contains(&unreadable.code),
+            _ => false,
+        };
+        std::mem::take(&mut self.is_new) || is_misfit
+    }
+
+    fn body(&self, decoded: &Received<'_>) -> Result<Body<D::Command>, Unreadable> {
+        let name = decoded.name();
+        if let (APPEND, Some(appends)) = (name, &self.appends) {
+            return Ok(Body::Append(appends.read(decoded)?));
         }
-        error => Unreadable::from(error).into(),
-    })
+        let command = self.domain.read_command(decoded);
+        let command = command
+            .ok_or_else(|| Unreadable::new("wrong_type", format!("{name} is not one of the log's commands.")))?;
+        Ok(Body::Decide(command?))
+    }
+
+    async fn decode<'a>(&mut self, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
+        let json = header(fields, CONTENT_TYPE)?.is_some_and(|content_type| {
+            let media_type = content_type.split(';').next().unwrap_or_default();
+            media_type.trim().eq_ignore_ascii_case(JSON)
+        });
+        let decoded = if json {
+            let name = header(fields, CE_TYPE)?;
+            let name = name.ok_or_else(|| Unreadable::new("no_type", "A JSON command needs the header ce_type."))?;
+            match &self.appends {
+                Some(appends) if name == APPEND => appends.receive_json(value),
+                _ => self.schemas.codec().receive_json(Topic::Commands, name, value),
+            }
+        } else {
+            if let Ok((id, _)) = framing::unframe(value) {
+                self.schemas.find(id).await.ok_or(ReadError::Away(id))??;
+                self.is_new = self.met.insert(id);
+            }
+            // asks nobody: the codec knows the schema by now
+            self.schemas.codec().receive(Topic::Commands, value).await
+        };
+        decoded.map_err(|error| match error {
+            DecodeError::Unreadable { code: "no_magic_byte", reason } if value.first() == Some(&b'{') => {
+                let hint = format!("{reason}; JSON needs the header content-type: {JSON}");
+                Unreadable::new("no_magic_byte", hint).into()
+            }
+            error => Unreadable::from(error).into(),
+        })
+    }
 }
 
 fn command_id(fields: &Fields<'_>) -> Result<String, Unreadable> {

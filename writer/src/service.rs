@@ -1,22 +1,27 @@
 //! Starts a writer and runs its three stages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use millrace_runtime::kafka::{Inbox, TopicRole, gathering_consumer_config};
 use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped};
-use millrace_schemas::{Codec, LogName, RegistryError};
-use millrace_store::{Log, StoreError};
+use millrace_schemas::{Codec, LogFolder, LogName, RegistryError, Topic};
+use millrace_store::{Log, StoreError, StoredDefinition};
+use rdkafka::ClientConfig;
 use tokio::sync::mpsc;
 
 use crate::acknowledge::Acknowledger;
+use crate::append::{APPEND, Appends};
 use crate::cache::Cache;
 use crate::commit::Committer;
+use crate::definition_watch::DefinitionWatch;
 use crate::encoder::Encoder;
 use crate::error::Ended;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Next};
+use crate::no_rules::NoRules;
+use crate::read::Reader;
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
 use crate::waiting::Waiting;
@@ -27,7 +32,7 @@ const CONNECTIONS: usize = 2;
 /// Most batches between two stages. When there are as many, the earlier stage waits.
 const WAITING: usize = 2;
 
-/// Runs a writer of the domain until shutdown.
+/// Runs a writer with the rules of a domain until shutdown.
 ///
 /// # Errors
 /// When a setting is wrong, the log or a schema is missing, or something breaks that does not mend by itself. While
@@ -38,77 +43,198 @@ pub async fn run<D: Domain>(
     health: Health,
     shutdown: Shutdown,
 ) -> Result<(), WriterError> {
-    let startup = Startup::new(settings, health, shutdown)?;
-    let pool = startup.pool(CONNECTIONS)?;
-    serve(domain, &startup, &pool).await.or_else(Stopped::as_result)
+    let service = Service::open(settings, health, shutdown).await;
+    let ran = match service {
+        Ok(service) => service.run(domain).await,
+        Err(stopped) => Err(stopped),
+    };
+    ran.or_else(Stopped::as_result)
 }
 
-async fn serve<D: Domain>(domain: Arc<D>, startup: &Startup, pool: &Pool) -> Result<(), Ended> {
-    metrics::declare();
-    let Startup { settings, log: name, health, shutdown } = startup;
-    let open = async || Log::open(&pool.get().await?, name.clone()).await;
-    let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
-    let (codec, encoder) = schemas(&*domain, startup, pool, &log).await?;
-    startup.check_topics(&topics(&log)).await.map_err(Stopped::into_other)?;
-
-    let group = startup.group(LogName::writer_group);
-    let linger = Duration::from_millis(settings.batch_linger_ms);
-    let config = gathering_consumer_config(settings, &group, linger).map_err(service)?;
-    let starts = start_offsets(pool, &log);
-    let inbox = Inbox::join_from(&config, &name.commands_topic(), metrics::ASSIGNED.clone(), Some(starts));
-    let inbox = inbox.map_err(service)?;
-    let acknowledger = Acknowledger {
-        config: startup.producer().map_err(service)?,
-        log: name,
-        group: &group,
-        schema: encoder.outcome.schema,
-        partitions: i32::try_from(log.partitions()).unwrap_or(i32::MAX),
-        offsets: inbox.offsets(),
-        health: health.for_another_loop(),
-        shutdown,
+/// Runs a writer until shutdown with the definition that was applied to the log (`millrace log apply`). When another one
+/// is applied, the writer goes on with that one.
+///
+/// # Errors
+/// As [`run`]; also when no definition was applied.
+pub async fn run_described(settings: &Settings, health: Health, shutdown: Shutdown) -> Result<(), WriterError> {
+    let service = Service::open(settings, health, shutdown).await;
+    let ran = match service {
+        Ok(service) => service.run_described().await,
+        Err(stopped) => Err(stopped),
     };
-    let mut committer = Committer {
-        domain: domain.clone(),
-        log: &log,
-        pool,
-        encoder: &encoder,
-        health: health.for_another_loop(),
-        shutdown,
-        cache: Cache::new(domain.clone()),
-        contended: false,
-        offsets: inbox.offsets(),
-        expected: HashMap::new(),
-    };
-    let waiting = Waiting::new(inbox.offsets(), health.clone());
-    let schemas = Schemas::new(Arc::new(codec), health, shutdown);
-    let mut ingest = Ingest { domain, settings, schemas, inbox, waiting, health: health.clone(), shutdown };
-    health.set_started();
-    tracing::info!(log = %name, group, "writing");
-
-    // Three stages in one task: while Postgres commits one batch, the first stage reads the next one and the third
-    // sends the outcomes of the last. Each stage ends after the one before it, so on shutdown the batches already read
-    // still get committed, and their outcomes sent.
-    let (read, to_commit) = mpsc::channel(WAITING);
-    let (committed, to_tell) = mpsc::channel(WAITING);
-    let (ingested, committed, told) =
-        tokio::join!(ingest.run(read), committer.run(to_commit, committed), acknowledger.run(to_tell));
-    ingest.inbox.close().await;
-    ingested.and(committed).and(told)
+    ran.or_else(Stopped::as_result)
 }
 
-/// Finds the domain's schemas in the registry, and their numbers in the log; makes the log's months meanwhile.
-async fn schemas<D: Domain>(domain: &D, startup: &Startup, pool: &Pool, log: &Log) -> Result<(Codec, Encoder), Ended> {
-    let registry = startup.registry().map_err(WriterError::from)?;
-    let connect = async || Codec::connect(registry.clone(), log.name(), domain.definition()).await;
-    let codec = startup.retry("resolve schemas", RegistryError::is_transient, connect).await;
-    let codec = codec.map_err(|stopped| stopped.into_other::<ServiceError>().into_other())?;
-    let number = async || {
-        let client = pool.get().await.map_err(StoreError::from)?;
-        log.make_months(&client).await?;
-        Encoder::new(&client, log, &codec, domain.definition()).await
-    };
-    let encoder = startup.retry("number schemas", WriterError::is_transient, number).await?;
-    Ok((codec, encoder))
+/// A writer of a log that is open.
+struct Service {
+    startup: Startup,
+    pool: Pool,
+    log: Log,
+}
+
+impl Service {
+    async fn open(settings: &Settings, health: Health, shutdown: Shutdown) -> Result<Self, Ended> {
+        metrics::declare();
+        let startup = Startup::new(settings, health, shutdown).map_err(WriterError::from)?;
+        let pool = startup.pool(CONNECTIONS).map_err(WriterError::from)?;
+        let open = async || Log::open(&pool.get().await?, startup.log.clone()).await;
+        let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
+        Ok(Self { startup, pool, log })
+    }
+
+    async fn run<D: Domain>(&self, domain: Arc<D>) -> Result<(), Ended> {
+        let schemas = self.schemas(&*domain).await?;
+        self.startup.check_topics(&topics(&self.log)).await.map_err(Stopped::into_other)?;
+        let mut stages = self.join()?;
+        let ran = stages.run(domain, schemas, None).await;
+        stages.ingest.inbox.close().await;
+        ran.map(|_| ())
+    }
+
+    async fn run_described(&self) -> Result<(), Ended> {
+        let (mut folder, mut number) = self.definition().await?;
+        self.startup.check_topics(&topics(&self.log)).await.map_err(Stopped::into_other)?;
+        let mut stages = self.join()?;
+        let ran = loop {
+            let watch = DefinitionWatch::new(self.pool.clone(), self.log.clone(), number);
+            let described = Described { stream_types: folder.stream_types, watch };
+            let domain = Arc::new(NoRules { definition: folder.definition });
+            let ran = match self.schemas(&*domain).await {
+                Ok(schemas) => stages.run(domain, schemas, Some(described)).await,
+                Err(stopped) => Err(stopped),
+            };
+            match ran {
+                Ok(Next::OtherDefinition) => (folder, number) = self.definition().await?,
+                ran => break ran.map(|_| ()),
+            }
+            tracing::info!(definition = number, "another definition was applied to the log: going on with it");
+        };
+        stages.ingest.inbox.close().await;
+        ran
+    }
+
+    /// The definition that was applied last, and its number.
+    async fn definition(&self) -> Result<(LogFolder, i32), Ended> {
+        let read = async || self.log.newest_definition(&self.pool.get().await?).await;
+        let stored = self.startup.retry("read the definition", StoreError::is_transient, read).await;
+        let stored = stored.map_err(Stopped::into_other)?;
+        let StoredDefinition { number, files } =
+            stored.ok_or_else(|| WriterError::NoDefinition(self.log.name().to_string()))?;
+        let folder = LogFolder::from_files(files).map_err(|problems| {
+            let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            WriterError::Definition { log: self.log.name().to_string(), number, problems }
+        })?;
+        Ok((folder, number))
+    }
+
+    /// Joins the group.
+    fn join(&self) -> Result<Stages<'_>, Ended> {
+        let Startup { settings, log: name, health, shutdown } = &self.startup;
+        let group = self.startup.group(LogName::writer_group);
+        let linger = Duration::from_millis(settings.batch_linger_ms);
+        let config = gathering_consumer_config(settings, &group, linger).map_err(service)?;
+        let starts = start_offsets(&self.pool, &self.log);
+        let inbox = Inbox::join_from(&config, &name.commands_topic(), metrics::ASSIGNED.clone(), Some(starts));
+        let inbox = inbox.map_err(service)?;
+        let waiting = Waiting::new(inbox.offsets(), health.clone());
+        let producer = self.startup.producer().map_err(service)?;
+        let ingest = Ingest { settings, inbox, waiting, arrived: Vec::new(), health: health.clone(), shutdown };
+        tracing::info!(log = %name, group, "writing");
+        Ok(Stages { service: self, group, producer, ingest, expected: HashMap::new() })
+    }
+
+    /// Finds the domain's schemas in the registry, and their numbers in the log; makes the log's months meanwhile.
+    async fn schemas<D: Domain>(&self, domain: &D) -> Result<(Codec, Encoder), Ended> {
+        let Self { startup, pool, log } = self;
+        let registry = startup.registry().map_err(WriterError::from)?;
+        let connect = async || Codec::connect(registry.clone(), log.name(), domain.definition()).await;
+        let codec = startup.retry("resolve schemas", RegistryError::is_transient, connect).await;
+        let codec = codec.map_err(|stopped| stopped.into_other::<ServiceError>().into_other())?;
+        let number = async || {
+            let client = pool.get().await.map_err(StoreError::from)?;
+            log.make_months(&client).await?;
+            Encoder::new(&client, log, &codec, domain.definition()).await
+        };
+        let encoder = startup.retry("number schemas", WriterError::is_transient, number).await?;
+        Ok((codec, encoder))
+    }
+}
+
+/// What the stages need of a definition that was applied to the log.
+struct Described {
+    stream_types: Vec<String>,
+    watch: DefinitionWatch,
+}
+
+/// The three stages of a writer that is a member of its group.
+struct Stages<'a> {
+    service: &'a Service,
+    group: String,
+    producer: ClientConfig,
+    ingest: Ingest<'a>,
+    /// The offset that should come next, by partition of the command topic.
+    expected: HashMap<i32, i64>,
+}
+
+impl Stages<'_> {
+    /// Runs the stages with one definition of the log. They run in one task: while Postgres commits one batch, the first
+    /// stage reads the next one and the third sends the outcomes of the last. Each stage ends after the one before it, so
+    /// the batches already read still get committed, and their outcomes sent.
+    async fn run<D: Domain>(
+        &mut self,
+        domain: Arc<D>,
+        (codec, encoder): (Codec, Encoder),
+        described: Option<Described>,
+    ) -> Result<Next, Ended> {
+        let Service { startup, pool, log } = self.service;
+        let Startup { settings, health, shutdown, .. } = startup;
+        let encoder = Arc::new(encoder);
+        let offsets = self.ingest.inbox.offsets();
+        let acknowledger = Acknowledger {
+            config: self.producer.clone(),
+            log: log.name(),
+            group: &self.group,
+            schema: encoder.outcome.schema,
+            partitions: i32::try_from(log.partitions()).unwrap_or(i32::MAX),
+            offsets: offsets.clone(),
+            health: health.for_another_loop(),
+            shutdown,
+        };
+        let mut committer = Committer {
+            domain: domain.clone(),
+            log,
+            pool,
+            encoder: &encoder,
+            health: health.for_another_loop(),
+            shutdown,
+            cache: Cache::new(domain.clone()),
+            contended: false,
+            offsets,
+            expected: &mut self.expected,
+        };
+        let append = codec.newest(Topic::Commands, APPEND).ok();
+        let (watch, stream_types) = described.map(|d| (d.watch, d.stream_types)).unzip();
+        let appends = append.zip(stream_types).map(|(schema, stream_types)| Appends {
+            schema,
+            encoder: encoder.clone(),
+            stream_types,
+            max_events: settings.max_append_events,
+        });
+        let schemas = Schemas::new(Arc::new(codec), health, shutdown);
+        let max_bytes = settings.max_command_bytes;
+        let mut reader = Reader { domain, schemas, appends, max_bytes, met: HashSet::new(), is_new: false };
+        health.set_started();
+
+        let (read, to_commit) = mpsc::channel(WAITING);
+        let (committed, to_tell) = mpsc::channel(WAITING);
+        let (ingested, committed, told) = tokio::join!(
+            self.ingest.run(&mut reader, watch, read),
+            committer.run(to_commit, committed),
+            acknowledger.run(to_tell)
+        );
+        let next = ingested?;
+        committed.and(told).map(|()| next)
+    }
 }
 
 fn topics(log: &Log) -> [NeededTopic; 3] {

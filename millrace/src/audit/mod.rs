@@ -59,7 +59,7 @@ pub async fn audit(logs: &Logs, settings: &Settings, patience: Duration) -> anyh
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 2)?;
     let log = Log::open(&postgres::connect(&pool, settings.postgres_url()?).await?, name.clone()).await?;
-    let read_models = logs.of(settings)?.projectors().iter().map(|projector| projector.name()).collect();
+    let read_models = logs.find(settings).await?.projectors().iter().map(|projector| projector.name()).collect();
     let audit = Audit { kafka: client_config(settings)?, topic: name.events_topic(), read_models, pool, log };
     let mut report = Report::new(name);
     match audit.compare(patience, &mut report).await {

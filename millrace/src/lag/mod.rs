@@ -18,7 +18,7 @@ use millrace_runtime::{Settings, on_signal};
 use serde::Serialize;
 
 use crate::cli::LagArguments;
-use crate::logs::{self, Logs};
+use crate::logs::Logs;
 use crate::output::Output;
 use halted::Halted;
 use pace::Row;
@@ -50,14 +50,14 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let interrupted = on_signal()?;
     tokio::select! {
-        shown = show(logs.of(settings)?, settings, arguments, output) => shown?,
+        shown = show(logs, settings, arguments, output) => shown?,
         () = interrupted.cancelled() => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(kind: &logs::Log, settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
-    let observer = Observer::new(kind, settings)?;
+async fn show(logs: &Logs, settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
+    let observer = Observer::new(&logs.find(settings).await?, settings)?;
     let redraw = output == Output::Text && std::io::stdout().is_terminal();
     let mut before = Standing::try_from(observer.look().await)?;
     let mut looked = Instant::now();

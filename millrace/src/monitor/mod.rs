@@ -32,7 +32,11 @@ const MONTHS_AGAIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// When a setting is missing or wrong. If a server does not answer, the monitor tries again.
 pub async fn run(logs: &Logs, settings: &Settings, health: Health, shutdown: Shutdown) -> anyhow::Result<()> {
-    let observer = Observer::new(logs.of(settings)?, settings)?;
+    let log = match logs.wait_for(settings, &health, &shutdown).await {
+        Ok(log) => log,
+        Err(stopped) => return stopped.as_result(),
+    };
+    let observer = Observer::new(&log, settings)?;
     let board = Board::new(settings.log.parse()?);
     for server in ["kafka", "postgres"] {
         UP.with_label_values(&[server]).set(0);

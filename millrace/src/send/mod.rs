@@ -1,5 +1,6 @@
 //! `millrace send`
 
+mod append;
 mod commands_file;
 mod pacing;
 mod reach;
@@ -41,7 +42,7 @@ pub async fn run(
     arguments: &SendArguments,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let log = logs.of(settings)?;
+    let log = &logs.find(settings).await?;
     let commands = match (&arguments.file, &arguments.name, &arguments.fields) {
         (Some(path), ..) => read_file(log, path)?,
         (None, Some(name), Some(fields)) => vec![single(log, name, fields, arguments)?],
@@ -95,8 +96,14 @@ fn outgoing(log: &Log, id: String, name: &str, data: &serde_json::Value) -> Resu
     check_id(&id).map_err(|usage| usage.to_string())?;
     let record = log.definition().record(Topic::Commands, name);
     let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
-    let received = Received::from_json(record.unregistered(), data).map_err(|error| error.to_string())?;
-    let key = log.first_stream(&received).map(|stream| stream.to_string());
+    let first = match &*record.name {
+        append::APPEND => Some(append::first_stream(log.definition(), data)?),
+        _ => {
+            let received = Received::from_json(record.unregistered(), data).map_err(|error| error.to_string())?;
+            log.first_stream(&received)
+        }
+    };
+    let key = first.map(|stream| stream.to_string());
     Ok(OutgoingCommand {
         id,
         name: record.name.clone(),

@@ -1,0 +1,151 @@
+//! The built-in command `Append`: finished events, decided outside, for one or more streams. All of them are appended,
+//! or none.
+//!
+//! As JSON, an event's data are an object; as Avro, they are its datum in the registry's framing. [`Appends`] turns the
+//! first form into the second, so that both have the same content hash.
+
+mod json;
+mod record;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use millrace_schemas::{DecodeError, ExpectedVersion, Received, RecordSchema, StreamId, framing};
+use uuid::Uuid;
+
+use crate::Rejection;
+use crate::encoder::{Encoder, Numbered};
+use record::{AppendRecord, AppendedEvent, Expected};
+
+/// A command of this type, in every log that has it.
+pub const APPEND: &str = "Append";
+
+/// A readable `Append`, with the streams that it names, each once.
+#[derive(Debug)]
+pub struct Append {
+    /// The streams, at least one.
+    pub streams: Vec<StreamAppend>,
+}
+
+/// What to append to a stream.
+#[derive(Debug)]
+pub struct StreamAppend {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version that it must have.
+    pub expected: ExpectedVersion,
+    /// Its new events; none, when only the version is to be checked.
+    pub events: Vec<FinishedEvent>,
+}
+
+/// An event that needs no decision.
+#[derive(Debug)]
+pub struct FinishedEvent {
+    /// The schema that its datum is encoded with.
+    pub schema: Numbered,
+    /// The Avro datum, checked.
+    pub datum: Vec<u8>,
+    /// The id that its sender gave it.
+    pub id: Option<Uuid>,
+}
+
+/// Reads commands of the type `Append`.
+pub struct Appends {
+    /// The schema of the command.
+    pub schema: &'static RecordSchema,
+    /// The schemas of the log's events.
+    pub encoder: Arc<Encoder>,
+    /// The types of the log's streams.
+    pub stream_types: Vec<String>,
+    /// Most events of a command.
+    pub max_events: usize,
+}
+
+impl Appends {
+    /// Reads a command that [`Received::check`] has checked. The inner result is a rejection when it breaks a rule.
+    ///
+    /// # Errors
+    /// Unreadable, when an event's data are not a datum of one of the log's events.
+    pub fn read(&self, received: &Received<'_>) -> Result<Result<Append, Rejection>, DecodeError> {
+        let record: AppendRecord = received.read()?;
+        if let Err(rejection) = self.check_size(&record) {
+            return Ok(Err(rejection));
+        }
+        let mut streams = Vec::with_capacity(record.streams.len());
+        let (mut seen, mut ids) = (HashSet::new(), HashSet::new());
+        for one in record.streams {
+            let (stream, expected) = match self.stream(&one.stream, &one.expected_version, &mut seen) {
+                Ok(stream) => stream,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let mut events = Vec::with_capacity(one.events.len());
+            for event in one.events {
+                let (schema, datum) = self.event(&event, &stream)?;
+                match event_id(event.id.as_deref(), &mut ids) {
+                    Ok(id) => events.push(FinishedEvent { schema, datum, id }),
+                    Err(rejection) => return Ok(Err(rejection)),
+                }
+            }
+            streams.push(StreamAppend { stream, expected, events });
+        }
+        Ok(Ok(Append { streams }))
+    }
+
+    fn check_size(&self, record: &AppendRecord) -> Result<(), Rejection> {
+        if record.streams.is_empty() {
+            return Err(Rejection::new("no_streams", "The command names no stream."));
+        }
+        let events: usize = record.streams.iter().map(|stream| stream.events.len()).sum();
+        if events > self.max_events {
+            let message =
+                format!("The command has {events} events, more than {} (max_append_events).", self.max_events);
+            return Err(Rejection::new("too_many_events", message));
+        }
+        Ok(())
+    }
+
+    fn stream(
+        &self,
+        id: &str,
+        expected: &Expected,
+        seen: &mut HashSet<StreamId>,
+    ) -> Result<(StreamId, ExpectedVersion), Rejection> {
+        let stream: StreamId = id.parse().map_err(|error| Rejection::new("invalid_stream_id", format!("{error}.")))?;
+        if !self.stream_types.iter().any(|known| known == stream.stream_type()) {
+            let known = self.stream_types.join(", ");
+            let message = format!("The log has no streams like {stream}: its stream types are {known}.");
+            return Err(Rejection::new("unknown_stream_type", message));
+        }
+        if !seen.insert(stream.clone()) {
+            let message = format!("Stream {stream} is named twice: put all its events in one place.");
+            return Err(Rejection::new("stream_named_twice", message));
+        }
+        let expected = expected.parsed();
+        let expected = expected
+            .map_err(|error| Rejection::new("invalid_expected_version", format!("Stream {stream}: {error}.")))?;
+        Ok((stream, expected))
+    }
+
+    /// The schema of an event and its datum. Ids count only if the log has them for an event of its own.
+    fn event(&self, event: &AppendedEvent, stream: &StreamId) -> Result<(Numbered, Vec<u8>), DecodeError> {
+        let (id, datum) = framing::unframe(&event.data)?;
+        let numbered = self.encoder.event_with_id(id).ok_or_else(|| DecodeError::Unreadable {
+            code: "unknown_schema_id",
+            reason: format!("schema {id} of an event for stream {stream} is not the schema of an event of the log"),
+        })?;
+        numbered.schema.check(datum)?;
+        Ok((numbered, datum.to_vec()))
+    }
+}
+
+fn event_id(id: Option<&str>, ids: &mut HashSet<Uuid>) -> Result<Option<Uuid>, Rejection> {
+    let Some(text) = id else { return Ok(None) };
+    let shown: String = text.chars().take(100).collect();
+    let id: Uuid = text
+        .parse()
+        .map_err(|_| Rejection::new("invalid_event_id", format!("The event id {shown:?} is not a UUID.")))?;
+    if !ids.insert(id) {
+        return Err(Rejection::new("event_id_twice", format!("Two events of the command have the id {id}.")));
+    }
+    Ok(Some(id))
+}
