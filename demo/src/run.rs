@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace::{
-    Logs, NO, Output, SettingsArguments, at, audit, check_service_ports, prepare, start_services, throw_away,
-    until_one_ends,
+    Logs, NO, Output, SettingsArguments, StackServices, at, audit, check_service_ports, prepare, services_of,
+    start_services, throw_away, until_one_ends,
 };
 use millrace_compose::{Console, Progress, Stack, StackOptions};
 use millrace_runtime::{Settings, on_signal};
@@ -25,12 +25,12 @@ const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = settings.load()?;
     let plan = Plan {
-        flags: settings.for_services(&loaded)?,
+        services: services_of(&millrace::ledger(), &settings.for_services(&loaded)?),
         settings: loaded,
         options: StackOptions { short_lived: !arguments.keep, ..throw_away::fresh(&arguments.folders, "-demo").await? },
         http_port: arguments.folders.ports.http_port.or(Some(0)),
     };
-    check_service_ports(&plan.options.data_dir, plan.http_port)?;
+    check_service_ports(&plan.options.data_dir, &plan.services, plan.http_port)?;
     let interrupted = on_signal()?;
     let shown = tokio::select! {
         shown = show(&plan) => shown,
@@ -52,8 +52,7 @@ pub async fn run(settings: &SettingsArguments, arguments: &DemoArguments, output
 /// With which settings the demo runs, and where.
 struct Plan {
     settings: Settings,
-    /// The same for the services.
-    flags: Vec<String>,
+    services: StackServices,
     options: StackOptions,
     http_port: Option<u16>,
 }
@@ -67,7 +66,7 @@ async fn show(plan: &Plan) -> anyhow::Result<Report> {
     let settings = at(&stack, plan.settings.clone());
     let logs = Logs::new([millrace::ledger()]);
     prepare(&logs, &settings).await?;
-    let services = start_services(&stack, &plan.flags, plan.http_port, &console).await?;
+    let services = start_services(&stack, &plan.services, plan.http_port, &console).await?;
 
     let counts = (commands.opens.len(), commands.entry_sets.len());
     console.line(&format!("producing {} commands that open accounts and {} entry sets", counts.0, counts.1));

@@ -43,7 +43,8 @@ pub use output::Output;
 pub use producing::{CommandProducer, OutgoingCommand};
 pub use program::{is_asked_for_service, run};
 pub use stack::{
-    RunningService, at, check_service_ports, log_tail, prepare, start_services, throw_away, until_one_ends, until_ready,
+    RunningService, StackServices, at, check_service_ports, log_tail, prepare, services_of, start_services, throw_away,
+    until_one_ends, until_ready,
 };
 
 /// Runs the program `millrace` with these logs: reads the command line, runs the command, and returns its exit code.

@@ -36,12 +36,11 @@ impl Service {
     }
 
     /// Waits until it says that it is ready.
-    pub async fn wait_until_ready(&self) {
-        let url = format!("http://{}/readyz", self.address());
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("a client");
-        let what = format!("{:?} is ready (its log: {})", self.arguments, self.log.display());
-        wait_until(&what, async || client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()))
-            .await;
+    pub async fn wait_until_ready(&mut self) {
+        let Self { arguments, log, port, child, .. } = self;
+        let is_alive = || matches!(child.try_wait(), Ok(None));
+        let ready = millrace::until_ready(&arguments.join(" "), *port, log, is_alive).await;
+        ready.unwrap_or_else(|error| panic!("{error:#}"));
     }
 
     /// The service's output until now.

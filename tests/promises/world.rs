@@ -124,7 +124,7 @@ impl World {
         }
         let mut environment = self.environment.clone();
         environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let service = Service::start(arguments, environment, self.stack.log_file(&name));
+        let mut service = Service::start(arguments, environment, self.stack.log_file(&name));
         service.wait_until_ready().await;
         service
     }

@@ -64,3 +64,15 @@ impl Encoder {
         self.by_id.get(&id).copied()
     }
 }
+
+#[cfg(test)]
+impl Encoder {
+    /// An encoder of these events, for tests without Postgres.
+    pub fn of(events: &[&'static RecordSchema], outcome: &'static RecordSchema) -> Self {
+        let numbered = |(index, schema): (usize, &&'static RecordSchema)| Numbered { number: index as i16 + 1, schema };
+        let events: Vec<Numbered> = events.iter().enumerate().map(numbered).collect();
+        let newest = events.iter().map(|numbered| (&*numbered.schema.name, *numbered)).collect();
+        let by_id = events.iter().map(|numbered| (numbered.schema.registry_id, *numbered)).collect();
+        Self { newest, by_id, outcome: Numbered { number: 0, schema: outcome } }
+    }
+}

@@ -12,7 +12,8 @@ pub const APPEND: &str = "Append";
 /// # Errors
 /// When the JSON is not an `Append`, or an event does not fit its schema; the error names the place.
 pub fn first_stream(definition: &LogDefinition, append: &Value) -> Result<StreamId, String> {
-    let form = r#"Append has the form {"streams": [{"stream": "order-1", "events": [{"type": "OrderPlaced", "data": {…}}]}]}"#;
+    let form =
+        r#"Append has the form {"streams": [{"stream": "order-1", "events": [{"type": "OrderPlaced", "data": {…}}]}]}"#;
     let streams = append.get("streams").and_then(Value::as_array).filter(|streams| !streams.is_empty());
     let streams = streams.ok_or(form)?;
     let mut first = None;

@@ -17,13 +17,13 @@ use serde::Serialize;
 
 use crate::cli::{FolderArguments, SettingsArguments, StackArguments, UpArguments};
 use crate::exit::failure;
-use crate::logs::Logs;
+use crate::logs::{Log, Logs};
 use crate::migrate::migrate;
 use crate::output::Output;
 use crate::schemas::register;
 
 pub use readiness::{log_tail, until_ready};
-pub use services::{RunningService, check_service_ports, start_services, until_one_ends};
+pub use services::{RunningService, StackServices, check_service_ports, start_services, until_one_ends};
 
 /// The result of `up` as JSON.
 #[derive(Serialize)]
@@ -80,8 +80,9 @@ async fn bring_up(
 ) -> anyhow::Result<Up> {
     let loaded = settings.load()?;
     let flags = settings.for_services(&loaded)?;
+    let services = services_of(&logs.built_in(&loaded)?, &flags);
     if !arguments.servers_only {
-        check_service_ports(&options.data_dir, arguments.folders.ports.http_port)?;
+        check_service_ports(&options.data_dir, &services, arguments.folders.ports.http_port)?;
     }
     let progress = Console::new();
     let stack = Stack::up(options, &progress).await?;
@@ -89,7 +90,7 @@ async fn bring_up(
         Vec::new()
     } else {
         prepare(logs, &at(&stack, loaded)).await?;
-        start_services(&stack, &flags, arguments.folders.ports.http_port, &progress).await?
+        start_services(&stack, &services, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();
     Ok(Up {
@@ -168,6 +169,13 @@ pub fn options(arguments: &FolderArguments) -> StackOptions {
 pub fn at(stack: &Stack, settings: Settings) -> Settings {
     let addresses = stack.addresses();
     settings.with_servers(&addresses.postgres_url, &addresses.kafka_bootstrap, &addresses.registry_url)
+}
+
+/// The services of a log: one of each, and a projector for each of its read models.
+pub fn services_of(log: &Log, flags: &[String]) -> StackServices {
+    let projectors = log.projectors();
+    let read_models: Vec<&str> = projectors.iter().map(|projector| projector.name()).collect();
+    StackServices::new(flags, &read_models)
 }
 
 /// Creates tables and topics, and registers the schemas.

@@ -7,7 +7,7 @@ use anyhow::bail;
 use tokio::time::Instant;
 
 /// How long a service may take to get ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// How often to ask it.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait for one answer.

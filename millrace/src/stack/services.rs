@@ -5,19 +5,55 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace_compose::{Progress, ServiceStart, Stack};
+use millrace_schemas::LogName;
 use serde::Serialize;
 
 use super::readiness::{log_tail, until_ready};
 use super::service_ports::{check_free, check_ports, service_ports};
 
-/// The services of a stack: name, and the arguments that start it.
-const SERVICES: &[(&str, &[&str])] = &[
-    ("writer", &["writer"]),
-    ("relay", &["relay"]),
-    ("reporting", &["projector", "reporting"]),
-    ("search", &["projector", "search"]),
-    ("monitor", &["monitor"]),
-];
+/// The services of a stack.
+#[derive(Debug, Clone)]
+pub struct StackServices(Vec<StackService>);
+
+#[derive(Debug, Clone)]
+struct StackService {
+    /// Its log file has this name too.
+    name: String,
+    arguments: Vec<String>,
+}
+
+impl StackServices {
+    /// The services of the log that `flags` name: one of each, and a projector for each of its read models.
+    pub fn new(flags: &[String], read_models: &[&str]) -> Self {
+        let mut services = Self(Vec::new());
+        services.add("writer", &["writer"], flags);
+        services.add("relay", &["relay"], flags);
+        for read_model in read_models {
+            services.add(read_model, &["projector", read_model], flags);
+        }
+        services.add("monitor", &["monitor"], flags);
+        services
+    }
+
+    /// The same with the services of a described log.
+    #[must_use]
+    pub fn with_log(mut self, log: &LogName) -> Self {
+        let flags = ["--log".to_owned(), log.to_string()];
+        for service in ["writer", "relay", "monitor"] {
+            self.add(&format!("{log}-{service}"), &[service], &flags);
+        }
+        self
+    }
+
+    fn add(&mut self, name: &str, command: &[&str], flags: &[String]) {
+        let arguments = command.iter().map(ToString::to_string).chain(flags.iter().cloned()).collect();
+        self.0.push(StackService { name: name.to_owned(), arguments });
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|service| &*service.name).collect()
+    }
+}
 
 /// How often to check that the services still run.
 const WATCH: Duration = Duration::from_secs(1);
@@ -33,23 +69,22 @@ pub struct RunningService {
     pub http_port: u16,
 }
 
-/// Starts those of the stack's services that do not run, each with `flags`, and waits until all are ready.
+/// Starts those of the services that do not run, and waits until all are ready.
 ///
 /// # Errors
 /// When a port is taken, or a service ends or does not get ready; the error shows the end of its log.
 pub async fn start_services(
     stack: &Stack,
-    flags: &[String],
+    services: &StackServices,
     http_port: Option<u16>,
     progress: &dyn Progress,
 ) -> anyhow::Result<Vec<RunningService>> {
-    let ports = service_ports(stack, &names(), http_port)?;
+    let ports = service_ports(stack, &services.names(), http_port)?;
     let mut started = Vec::new();
-    for (name, arguments) in SERVICES {
-        let arguments: Vec<&str> = arguments.iter().copied().chain(flags.iter().map(String::as_str)).collect();
-        let port = *ports.get(*name).with_context(|| format!("services.json has no port for {name}"))?;
-        let pid = start(stack, name, &arguments, port).await?;
-        started.push(RunningService { name: (*name).to_owned(), pid, http_port: port });
+    for StackService { name, arguments } in &services.0 {
+        let port = *ports.get(name).with_context(|| format!("services.json has no port for {name}"))?;
+        let pid = start(stack, name, arguments, port).await?;
+        started.push(RunningService { name: name.clone(), pid, http_port: port });
     }
     for service in &started {
         let is_alive = || stack.running().iter().any(|process| process.pid == service.pid);
@@ -63,22 +98,17 @@ pub async fn start_services(
 ///
 /// # Errors
 /// When another program listens on one of them.
-pub fn check_service_ports(data_dir: &Path, http_port: Option<u16>) -> anyhow::Result<()> {
-    check_ports(data_dir, &names(), http_port)
+pub fn check_service_ports(data_dir: &Path, services: &StackServices, http_port: Option<u16>) -> anyhow::Result<()> {
+    check_ports(data_dir, &services.names(), http_port)
 }
 
-fn names() -> Vec<&'static str> {
-    SERVICES.iter().map(|(name, _)| *name).collect()
-}
-
-async fn start(stack: &Stack, name: &str, arguments: &[&str], port: u16) -> anyhow::Result<u32> {
+async fn start(stack: &Stack, name: &str, arguments: &[String], port: u16) -> anyhow::Result<u32> {
     if !stack.running().iter().any(|process| process.name == name) {
         check_free(name, port)?;
     }
     let program = std::env::current_exe().context("the millrace program can't be found")?;
     let address = format!("127.0.0.1:{port}");
-    let arguments = arguments.iter().copied().chain(["--http-address", &address]);
-    let arguments: Vec<String> = arguments.map(str::to_owned).collect();
+    let arguments: Vec<String> = arguments.iter().cloned().chain(["--http-address".to_owned(), address]).collect();
     let addresses = stack.addresses();
     let environment = [
         ("MILLRACE_POSTGRES_URL", &addresses.postgres_url),

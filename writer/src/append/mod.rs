@@ -6,6 +6,8 @@
 
 mod json;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
