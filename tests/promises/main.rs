@@ -11,6 +11,7 @@ mod faults;
 mod guards;
 mod metadata;
 mod outages;
+mod overtaken;
 mod positions;
 mod projection;
 mod publishable;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         evolving::promises(),
         faults::promises(),
         guards::promises(),
+        overtaken::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
