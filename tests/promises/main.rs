@@ -9,7 +9,9 @@ mod evolving;
 mod expected_version;
 mod faults;
 mod guards;
+mod hanging;
 mod metadata;
+mod older_client;
 mod outages;
 mod overtaken;
 mod positions;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         faults::promises(),
         guards::promises(),
         overtaken::promises(),
+        hanging::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
