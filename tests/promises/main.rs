@@ -20,6 +20,7 @@ mod publishable;
 mod raw_record;
 mod search;
 mod service;
+mod standby;
 mod taking_effect_once;
 mod traces;
 mod unreadable;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         guards::promises(),
         overtaken::promises(),
         hanging::promises(),
+        standby::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

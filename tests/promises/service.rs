@@ -136,7 +136,8 @@ fn spawn(arguments: &[String], environment: &[(String, String)], log: &PathBuf, 
     command.stdout(log.try_clone().expect("a log file")).stderr(log).spawn().expect("millrace starts")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }
