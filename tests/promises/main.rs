@@ -10,6 +10,7 @@ mod expected_version;
 mod faults;
 mod guards;
 mod hanging;
+mod leaderless;
 mod metadata;
 mod older_client;
 mod outages;
@@ -19,6 +20,7 @@ mod projection;
 mod publishable;
 mod raw_record;
 mod search;
+mod second_broker;
 mod service;
 mod standby;
 mod taking_effect_once;
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         overtaken::promises(),
         hanging::promises(),
         standby::promises(),
+        leaderless::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
