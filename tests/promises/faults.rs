@@ -250,7 +250,7 @@ async fn a_statement_that_can_never_succeed_stops_its_projector_and_no_other(wor
 }
 
 /// Copies a folder with its owners and times.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp runs");
     assert!(copied.success());
 }

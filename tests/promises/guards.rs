@@ -11,14 +11,15 @@ use tokio::time::timeout;
 
 use crate::client::{Client, JsonCommand};
 use crate::service::Service;
-use crate::world::{World, wait_until};
+use crate::world::{World, create_database, wait_until};
 
 crate::promises![
     a_database_with_another_isolation_changes_nothing,
     a_service_whose_postgres_is_read_only_is_live_and_not_ready,
     a_kafka_property_that_breaks_a_promise_is_refused_at_the_start,
     a_compacted_event_topic_stops_the_relay_and_a_compacted_command_topic_the_writer,
-    a_topic_that_forgets_events_is_reported_at_the_start
+    a_topic_that_forgets_events_is_reported_at_the_start,
+    a_second_database_that_shares_the_group_of_a_read_model_is_refused_and_the_first_goes_on
 ];
 
 async fn a_database_with_another_isolation_changes_nothing(world: World) {
@@ -113,6 +114,31 @@ async fn a_topic_that_forgets_events_is_reported_at_the_start(world: World) {
     assert_eq!(said.matches("the topic forgets events after 7 days").count(), 1, "{said}");
     // the brokers' own default
     assert_eq!(said.matches("more than 1 hour ahead").count(), 1, "{said}");
+}
+
+async fn a_second_database_that_shares_the_group_of_a_read_model_is_refused_and_the_first_goes_on(world: World) {
+    let services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send(&JsonCommand::open("open-a", "a", None)).await;
+    wait_until("the first is a member", async || world.balance("a").await == Some(0)).await;
+
+    let (ours, other) = (world.log.as_str(), format!("{}_second", world.log));
+    let second = create_database(&world.stack, &other).await;
+    let second = [("MILLRACE_POSTGRES_URL", second.as_str())];
+    let (code, printed) = world.try_millrace_with(&["migrate"], &second).await;
+    assert_eq!(code, 0, "{printed}");
+    let group = format!("{ours}.reporting.g1");
+    let start = ["projector", "reporting", "--group", &group];
+    let ended = timeout(Duration::from_secs(90), world.try_millrace_with(&start, &second)).await;
+    let (code, printed) = ended.expect("it ends");
+    assert_eq!(code, 2, "{printed}");
+    let refusal = format!("the consumer group {group} also fills the read model in another database ({ours}.");
+    assert!(printed.contains(&refusal), "{printed}");
+    assert!(printed.contains(&format!("this one is {other}.")), "{printed}");
+
+    client.send(&JsonCommand::open("open-b", "b", None)).await;
+    wait_until("the first goes on", async || world.balance("b").await == Some(0)).await;
+    assert_eq!(services[2].log().matches("assigned").count(), 1, "nothing was taken from it: {}", services[2].log());
 }
 
 /// Creates another log in the test's database; one of its topics existed before, with this setting.

@@ -9,14 +9,20 @@ mod evolving;
 mod expected_version;
 mod faults;
 mod guards;
+mod hanging;
+mod leaderless;
 mod metadata;
+mod older_client;
 mod outages;
+mod overtaken;
 mod positions;
 mod projection;
 mod publishable;
 mod raw_record;
 mod search;
+mod second_broker;
 mod service;
+mod standby;
 mod taking_effect_once;
 mod traces;
 mod unreadable;
@@ -74,6 +80,10 @@ fn main() -> ExitCode {
         evolving::promises(),
         faults::promises(),
         guards::promises(),
+        overtaken::promises(),
+        hanging::promises(),
+        standby::promises(),
+        leaderless::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

@@ -2,7 +2,8 @@
 
 use millrace_compose::Silent;
 
-use crate::client::{Client, JsonCommand, avro, codec, header, text_headers};
+use crate::client::{Client, JsonCommand, codec, header, text_headers};
+use crate::older_client::close_in_an_older_version;
 use crate::world::{World, wait_until};
 
 crate::promises![; disturbs: commands_flow_on_after_postgres_is_restarted, commands_flow_on_after_kafka_was_killed_and_came_back, outcomes_are_told_after_kafka_was_away_for_longer_than_a_delivery_may_take, a_schema_first_seen_while_the_registry_is_away_is_waited_for];
@@ -75,25 +76,8 @@ async fn a_schema_first_seen_while_the_registry_is_away_is_waited_for(world: Wor
     let services = world.pipeline().await;
     let client = begin(&world).await;
     let codec = codec(&world).await;
-    // an older client's version of the command, with a schema id that the writer does not know
-    let older = r#"{"type":"record","name":"CloseAccount","namespace":"millrace.ledger","fields":[
-        {"name":"account_id","type":"string"},{"name":"reason","type":["null","string"],"default":null}]}"#;
-    let registry = format!(
-        "{}/subjects/{}.commands-millrace.ledger.CloseAccount/versions",
-        world.stack.addresses().registry_url,
-        world.log
-    );
-    let answer = reqwest::Client::new()
-        .post(registry)
-        .json(&serde_json::json!({"schema": older}))
-        .send()
-        .await
-        .expect("the registry");
-    let answer: serde_json::Value = answer.json().await.expect("an answer");
-    let id = answer["id"].as_u64().unwrap_or_else(|| panic!("registered: {answer}"));
-    let mut value = avro(&codec, &JsonCommand::close("close", "b"));
-    value[1..5].copy_from_slice(&u32::try_from(id).expect("an id").to_be_bytes());
-    value.push(0); // reason: null
+    // a schema id that the writer does not know
+    let value = close_in_an_older_version(&world, &codec, "b").await;
 
     world.stack.stop("registry").await.expect("it stops");
     client.send_raw(Some("account-b"), Some(&value), text_headers(&[("ce_id", "close")])).await;

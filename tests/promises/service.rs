@@ -89,10 +89,33 @@ impl Service {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
+
+    /// Its number in the system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// Stops a process where it is (SIGSTOP), and returns when it stands still.
+pub async fn freeze(pid: u32) {
+    signal(pid, "-STOP");
+    let threads = format!("/proc/{pid}/task");
+    wait_until("it stands still", async || {
+        let threads = std::fs::read_dir(&threads).expect("its threads").flatten();
+        let states = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+        // pid (name) state …
+        states.map(|stat| stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))).all(|stands| stands)
+    })
+    .await;
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(status.expect("kill runs").success());
 }
 
 impl Drop for Service {
@@ -111,7 +134,8 @@ fn spawn(arguments: &[String], environment: &[(String, String)], log: &PathBuf, 
     command.stdout(log.try_clone().expect("a log file")).stderr(log).spawn().expect("millrace starts")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }

@@ -58,17 +58,8 @@ impl World {
         let stack = servers.stack.clone();
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let log: LogName = format!("t{}", &unique[..12]).parse().expect("a log name");
+        let postgres_url = create_database(&stack, log.as_str()).await;
         let addresses = stack.addresses();
-        let admin = postgres::pool(&addresses.postgres_url, "public", 1).expect("an address");
-        admin
-            .get()
-            .await
-            .expect("Postgres")
-            .batch_execute(&format!("CREATE DATABASE {log}"))
-            .await
-            .expect("a database");
-        let server = addresses.postgres_url.rsplit_once('/').expect("an address has a database").0;
-        let postgres_url = format!("{server}/{log}");
         let environment = [
             ("MILLRACE_POSTGRES_URL", postgres_url.as_str()),
             ("MILLRACE_KAFKA_BOOTSTRAP", &addresses.kafka_bootstrap),
@@ -100,7 +91,13 @@ impl World {
 
     /// Runs a command of `millrace`. Returns its exit code and its output, errors included.
     pub async fn try_millrace(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = tokio::process::Command::from(millrace(&self.environment, arguments));
+        self.try_millrace_with(arguments, &[]).await
+    }
+
+    /// The same, with more environment.
+    pub async fn try_millrace_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String) {
+        let environment = self.environment_and(more);
+        let mut command = tokio::process::Command::from(millrace(&environment, arguments));
         let output = command.kill_on_drop(true).output().await.expect("millrace runs");
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         (output.status.code().unwrap_or(-1), printed)
@@ -122,11 +119,14 @@ impl World {
             let group = format!("{}.{name}.g1", self.log);
             arguments.extend(["--group".to_owned(), group]);
         }
-        let mut environment = self.environment.clone();
-        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let mut service = Service::start(arguments, environment, self.stack.log_file(&name));
+        let mut service = Service::start(arguments, self.environment_and(more), self.stack.log_file(&name));
         service.wait_until_ready().await;
         service
+    }
+
+    fn environment_and(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.iter().cloned().chain(more).collect()
     }
 
     /// Starts one of each service.
@@ -193,6 +193,15 @@ impl World {
         let sql = "SELECT balance_minor FROM reporting.account_balances WHERE account_id = $1";
         client.query_opt(sql, &[&account_id]).await.expect("account_balances").map(|row| row.get(0))
     }
+}
+
+/// Creates an empty database, and returns its address.
+pub async fn create_database(stack: &Stack, name: &str) -> String {
+    let url = &stack.addresses().postgres_url;
+    let admin = postgres::pool(url, "public", 1).expect("an address").get().await.expect("Postgres");
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a database");
+    let server = url.rsplit_once('/').expect("an address has a database").0;
+    format!("{server}/{name}")
 }
 
 /// Parses a stream's id.

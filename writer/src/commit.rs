@@ -64,7 +64,8 @@ impl<D: Domain> Committer<'_, D> {
     async fn count_gaps(&mut self, records: &[Record]) {
         for record in records {
             let (partition, offset) = (record.message.partition(), record.message.offset());
-            let expected = self.expected.insert(partition, offset + 1).unwrap_or(offset);
+            // The first record of a partition may come late too: commands were deleted between assignment and fetch.
+            let expected = self.expected.insert(partition, offset + 1).unwrap_or(0);
             if offset > expected
                 && let Err(error) = count_missing(self.pool, self.log, &self.offsets, partition).await
             {
