@@ -9,6 +9,7 @@ mod cache;
 mod command;
 mod commit;
 mod decide;
+pub mod declared;
 mod domain;
 mod encoder;
 mod error;
@@ -23,6 +24,7 @@ mod stages;
 mod starts;
 mod waiting;
 
+pub use declared::DeclaredDomain;
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;
 pub use service::run;
