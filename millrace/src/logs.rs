@@ -9,7 +9,7 @@ use millrace_projector_runner::Projector;
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
 use millrace_schemas::{LogDefinition, LogFolder, LogName, Received, StreamId};
 use millrace_store::{StoreError, StoredDefinition};
-use millrace_writer::{Domain, WriterError};
+use millrace_writer::{DeclaredDomain, Domain, WriterError};
 
 use crate::exit::Usage;
 
@@ -60,17 +60,28 @@ impl<D: Domain> Rules for Arc<D> {
     }
 
     fn first_stream(&self, received: &Received<'_>) -> Option<StreamId> {
-        let command = self.read_command(received)?.ok()?;
-        self.streams(&command).ok()?.into_iter().next()
+        first_stream(&**self, received)
     }
 }
 
-/// The rules of a log whose definition was applied to it.
-struct Described(LogFolder);
+fn first_stream<D: Domain>(domain: &D, received: &Received<'_>) -> Option<StreamId> {
+    let command = domain.read_command(received)?.ok()?;
+    domain.streams(&command).ok()?.into_iter().next()
+}
+
+/// A log whose definition was applied to it.
+enum Described {
+    Declared(DeclaredDomain),
+    /// Without rules of its own.
+    Append(LogDefinition),
+}
 
 impl Rules for Described {
     fn definition(&self) -> &LogDefinition {
-        &self.0.definition
+        match self {
+            Self::Declared(domain) => domain.definition(),
+            Self::Append(definition) => definition,
+        }
     }
 
     fn write(
@@ -82,8 +93,11 @@ impl Rules for Described {
         Box::pin(async move { millrace_writer::run_described(&settings, health, shutdown).await })
     }
 
-    fn first_stream(&self, _: &Received<'_>) -> Option<StreamId> {
-        None
+    fn first_stream(&self, received: &Received<'_>) -> Option<StreamId> {
+        match self {
+            Self::Declared(domain) => first_stream(domain, received),
+            Self::Append(_) => None,
+        }
     }
 }
 
@@ -186,11 +200,21 @@ impl Logs {
         let Some(applied) = log.applied else {
             return self.named(&log.definition).cloned().ok_or_else(|| self.unknown(&log.definition));
         };
-        let folder = LogFolder::from_files(applied.files).map_err(|problems| {
+        let number = applied.number;
+        let unreadable =
+            |problems: String| anyhow!("this program can't read the log's definition {number}: {problems}");
+        let mut folder = LogFolder::from_files(applied.files).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow!("this program can't read the log's definition {}: {}", applied.number, problems.join("; "))
+            unreadable(problems.join("; "))
         })?;
-        Ok(Log { rules: Arc::new(Described(folder)), projectors: Vec::new })
+        let described = match folder.files.remove(LogFolder::DOMAIN) {
+            None => Described::Append(folder.definition),
+            Some(rules) => {
+                let domain = DeclaredDomain::parse(folder.definition, &folder.stream_types, LogFolder::DOMAIN, &rules);
+                Described::Declared(domain.map_err(|problems| unreadable(problems.to_string()))?)
+            }
+        };
+        Ok(Log { rules: Arc::new(described), projectors: Vec::new })
     }
 
     fn named(&self, definition: &str) -> Option<&Log> {

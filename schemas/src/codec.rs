@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::RwLock;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use crate::avro_json::Mismatch;
 use crate::definition::{LogDefinition, Topic, subject};
@@ -267,6 +267,20 @@ impl Received<'_> {
                     .map_err(|e| DecodeError::unreadable("schema_mismatch", format!("{}: {e}", self.schema.name)))
             }
             _ => self.schema.decode(&self.datum),
+        }
+    }
+
+    /// Decodes the value with a seed that is made for the definition's version. A datum of another version is first
+    /// rewritten as one of that version.
+    ///
+    /// # Errors
+    /// Unreadable, when the bytes are not a datum of their schema, or do not fit the seed.
+    pub fn read_with<S: for<'de> DeserializeSeed<'de, Value = T>, T>(&self, seed: S) -> Result<T, DecodeError> {
+        match self.newest {
+            Some(newest) if newest.registry_id != self.schema.registry_id => {
+                newest.decode_with(&self.schema.convert(&self.datum, newest)?, seed)
+            }
+            _ => self.schema.decode_with(&self.datum, seed),
         }
     }
 

@@ -1,13 +1,15 @@
 //! One registered version of a record's schema, which encodes and decodes data.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde_avro_fast::de::DeserializerState;
 use serde_avro_fast::ser::SerializerConfig;
 use serde_json::Value as Json;
 
@@ -64,6 +66,11 @@ impl RecordSchema {
         self.avro.name().map(ToString::to_string).unwrap_or_default()
     }
 
+    /// The parsed schema, for code that derives types of its own from it.
+    pub fn avro(&self) -> &'static Schema {
+        self.avro
+    }
+
     /// Encodes a Rust value: the datum, without a frame.
     ///
     /// # Errors
@@ -103,9 +110,32 @@ impl RecordSchema {
     /// # Errors
     /// Unreadable, when the bytes are not a datum of this schema, or do not fit the type.
     pub fn decode<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, DecodeError> {
+        self.decode_with(datum, PhantomData)
+    }
+
+    /// Decodes a datum with a seed that knows the record's shape. The seed gets a record as a map of its fields, in the
+    /// schema's order.
+    ///
+    /// # Errors
+    /// Unreadable, when the bytes are not a datum of this schema, or do not fit the seed.
+    pub fn decode_with<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        &self,
+        datum: &[u8],
+        seed: S,
+    ) -> Result<T, DecodeError> {
         let mut rest = datum;
-        let decoded = serde_avro_fast::from_datum_reader(&mut rest, &self.typed).map_err(|e| self.no_datum(&e))?;
+        let mut state = DeserializerState::from_reader(&mut rest, &self.typed);
+        let decoded = seed.deserialize(state.deserializer()).map_err(|e| self.no_datum(&e))?;
         if rest.is_empty() { Ok(decoded) } else { Err(self.trailing_bytes(rest.len())) }
+    }
+
+    /// Rewrites a datum as one of another version of the same record.
+    ///
+    /// # Errors
+    /// Unreadable, when the bytes are not a datum of this schema, or the two versions are incompatible.
+    pub fn convert(&self, datum: &[u8], reader: &RecordSchema) -> Result<Vec<u8>, DecodeError> {
+        let written = reader.writer.write_value_to_vec(self.resolve(datum, reader)?);
+        written.map_err(|e| DecodeError::unreadable("schema_mismatch", format!("{}: {e}", self.name)))
     }
 
     /// Decodes a datum into a tree of values.

@@ -107,7 +107,8 @@ pub async fn freeze(pid: u32) {
         let threads = std::fs::read_dir(&threads).expect("its threads").flatten();
         let states = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
         // pid (name) state …
-        states.map(|stat| stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))).all(|stands| stands)
+        let mut stand = states.map(|stat| stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T')));
+        stand.all(|stands| stands)
     })
     .await;
 }

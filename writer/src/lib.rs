@@ -11,6 +11,7 @@ mod cache;
 mod command;
 mod commit;
 mod decide;
+pub mod declared;
 mod definition_watch;
 mod domain;
 mod encoder;
@@ -27,6 +28,7 @@ mod stages;
 mod starts;
 mod waiting;
 
+pub use declared::DeclaredDomain;
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;
 pub use no_rules::NoRules;

@@ -25,7 +25,7 @@ use crate::read::Reader;
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
 use crate::waiting::Waiting;
-use crate::{Domain, WriterError, metrics};
+use crate::{DeclaredDomain, Domain, WriterError, metrics};
 
 /// Connections to Postgres: one appends; the other is there when the first turns out to be dead.
 const CONNECTIONS: usize = 2;
@@ -97,11 +97,19 @@ impl Service {
         let mut stages = self.join()?;
         let ran = loop {
             let watch = DefinitionWatch::new(self.pool.clone(), self.log.clone(), number);
-            let described = Described { stream_types: folder.stream_types, watch };
-            let domain = Arc::new(NoRules { definition: folder.definition });
-            let ran = match self.schemas(&*domain).await {
-                Ok(schemas) => stages.run(domain, schemas, Some(described)).await,
-                Err(stopped) => Err(stopped),
+            let stream_types = folder.stream_types;
+            let ran = match folder.files.remove(LogFolder::DOMAIN) {
+                None => {
+                    let domain = NoRules { definition: folder.definition };
+                    self.run_with(domain, &mut stages, Described { stream_types, watch }).await
+                }
+                Some(rules) => {
+                    let file = format!("{}/{}", folder.name, LogFolder::DOMAIN);
+                    match DeclaredDomain::parse(folder.definition, &stream_types, &file, &rules) {
+                        Ok(domain) => self.run_with(domain, &mut stages, Described { stream_types, watch }).await,
+                        Err(problems) => Err(self.unreadable(number, problems.to_string()).into()),
+                    }
+                }
             };
             match ran {
                 Ok(Next::OtherDefinition) => (folder, number) = self.definition().await?,
@@ -121,10 +129,25 @@ impl Service {
         let StoredDefinition { number, files } =
             stored.ok_or_else(|| WriterError::NoDefinition(self.log.name().to_string()))?;
         let folder = LogFolder::from_files(files).map_err(|problems| {
-            let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            WriterError::Definition { log: self.log.name().to_string(), number, problems }
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            self.unreadable(number, problems.join("; "))
         })?;
         Ok((folder, number))
+    }
+
+    fn unreadable(&self, number: i32, problems: String) -> WriterError {
+        WriterError::Definition { log: self.log.name().to_string(), number, problems }
+    }
+
+    /// Runs the stages with one definition of the log.
+    async fn run_with<D: Domain>(
+        &self,
+        domain: D,
+        stages: &mut Stages<'_>,
+        described: Described,
+    ) -> Result<Next, Ended> {
+        let schemas = self.schemas(&domain).await?;
+        stages.run(Arc::new(domain), schemas, Some(described)).await
     }
 
     /// Joins the group.

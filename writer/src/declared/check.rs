@@ -1,0 +1,393 @@
+//! Checks parsed expressions against the types of their variables, and makes of them what is evaluated.
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr, operators};
+use cel::parser::Expression;
+
+use super::evaluate::{Comparison, Node};
+use super::syntax;
+use super::types::{Type, list};
+use super::value::Value;
+
+/// Deepest nesting of a checked expression, so that no evaluation overflows the stack.
+const MAX_DEPTH: usize = 100;
+
+/// The variables that an expression may use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// Each with its place in the frame.
+    pub variables: Vec<(String, u16, Type)>,
+    /// The named values, in the order of their places; `None` for one that can't be used here.
+    pub lets: Vec<(String, Option<Type>)>,
+}
+
+/// Hands out the places in a frame; macros take theirs here too, each its own.
+#[derive(Debug, Default)]
+pub(super) struct Slots(u16);
+
+impl Slots {
+    /// The next free place.
+    pub fn take(&mut self) -> u16 {
+        self.0 += 1;
+        self.0 - 1
+    }
+
+    /// How many places a frame needs.
+    pub fn count(&self) -> u16 {
+        self.0
+    }
+}
+
+/// A checked expression and its type.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    pub node: Node,
+    pub type_: Type,
+}
+
+/// Parses and checks an expression.
+///
+/// # Errors
+/// Everything that is wrong with it, a sentence each.
+pub(super) fn check(
+    text: &str,
+    wanted: Option<&Type>,
+    scope: &Scope,
+    slots: &mut Slots,
+) -> Result<Checked, Vec<String>> {
+    let parsed = syntax::parse(text).map_err(|problem| vec![problem])?;
+    let mut checker = Checker { scope, slots, locals: Vec::new(), problems: Vec::new(), depth: 0 };
+    let checked = match wanted {
+        Some(wanted) => checker.wanted(&parsed, wanted, "the expression"),
+        None => checker.expression(&parsed, None),
+    };
+    if checker.problems.is_empty() { Ok(checked) } else { Err(checker.problems) }
+}
+
+/// A check of one expression.
+pub(super) struct Checker<'s> {
+    pub scope: &'s Scope,
+    pub slots: &'s mut Slots,
+    /// The variables of the macros around, innermost last.
+    pub locals: Vec<(String, u16, Type)>,
+    pub problems: Vec<String>,
+    depth: usize,
+}
+
+impl Checker<'_> {
+    /// Notes a problem. The value of unknown type in its place causes no further ones.
+    pub fn problem(&mut self, problem: String) -> Checked {
+        self.problems.push(problem);
+        Checked { node: Node::Constant(Value::Null), type_: Type::Unknown }
+    }
+
+    /// Checks an expression whose value goes where a `wanted` one is needed; `what` names it in a message.
+    pub fn wanted(&mut self, expression: &Expression, wanted: &Type, what: &str) -> Checked {
+        let Checked { node, type_ } = self.expression(expression, Some(wanted));
+        if !type_.fits(wanted) {
+            return self.problem(format!("{what} is {type_}, but {wanted} is needed"));
+        }
+        let may_be_null = matches!(type_, Type::Nullable(_)) && !matches!(wanted, Type::Nullable(_) | Type::Unknown);
+        let node = if may_be_null { Node::Present(Box::new(node)) } else { node };
+        Checked { node, type_ }
+    }
+
+    /// Checks an expression. The wanted type only says what a literal of a record, a map or an enum is to be.
+    pub fn expression(&mut self, expression: &Expression, wanted: Option<&Type>) -> Checked {
+        self.depth += 1;
+        let checked = match &expression.expr {
+            _ if self.depth > MAX_DEPTH => {
+                self.problem("the expression nests too deep: split it with `let`".to_owned())
+            }
+            Expr::Literal(literal) => self.literal(literal, wanted),
+            Expr::Ident(name) => self.variable(name),
+            Expr::Select(select) => self.select(select),
+            Expr::Call(call) => self.call(call, wanted),
+            Expr::List(list) => self.list(list, wanted),
+            Expr::Map(map) => self.map(map, wanted),
+            Expr::Struct(_) => {
+                self.problem("messages like `Name{…}` do not exist here: write {'field': value}".to_owned())
+            }
+            Expr::Comprehension(_) | Expr::Unspecified => self.problem("the expression is incomplete".to_owned()),
+        };
+        self.depth -= 1;
+        checked
+    }
+
+    fn literal(&mut self, literal: &LiteralValue, wanted: Option<&Type>) -> Checked {
+        let (value, type_) = match literal {
+            LiteralValue::Boolean(value) => (Value::Bool(*value.inner()), Type::Bool),
+            LiteralValue::Int(number) => (Value::Int(*number.inner()), Type::Int),
+            LiteralValue::Double(number) => (Value::Double(*number.inner()), Type::Double),
+            LiteralValue::Null => (Value::Null, Type::Null),
+            LiteralValue::Bytes(bytes) => (Value::Bytes(bytes.inner().into()), Type::Bytes),
+            LiteralValue::String(text) => (Value::text(text.inner()), Type::Text),
+            LiteralValue::UInt(_) => {
+                return self.problem("numbers without a sign do not exist here: leave out the u".into());
+            }
+        };
+        match (wanted.map(Type::present), &value) {
+            (Some(Type::Enum(symbols)), Value::Text(text)) if !symbols.iter().any(|symbol| **symbol == **text) => {
+                let symbols = list(symbols.iter().map(|symbol| &**symbol));
+                self.problem(format!("{text:?} is not one of the enum's symbols: {symbols}"))
+            }
+            (Some(wanted @ Type::Enum(_)), Value::Text(_)) => {
+                Checked { node: Node::Constant(value), type_: wanted.clone() }
+            }
+            _ => Checked { node: Node::Constant(value), type_ },
+        }
+    }
+
+    fn variable(&mut self, name: &str) -> Checked {
+        let known = self.locals.iter().rev().chain(&self.scope.variables).find(|(known, ..)| known == name);
+        if let Some((_, slot, type_)) = known {
+            let node = Node::Path { slot: *slot, fields: Box::default(), name: name.into() };
+            return Checked { node, type_: type_.clone() };
+        }
+        let place = self.scope.lets.iter().position(|(known, _)| known == name);
+        match place.map(|place| (place, &self.scope.lets[place].1)) {
+            Some((place, Some(type_))) => Checked { node: Node::Let(place as u16), type_: type_.clone() },
+            Some((_, None)) => self.problem(format!("`{name}` depends on something that is not known here")),
+            None => {
+                let variables = self.locals.iter().chain(&self.scope.variables).map(|(known, ..)| &**known);
+                let lets = self.scope.lets.iter().filter(|(_, type_)| type_.is_some()).map(|(known, _)| &**known);
+                let names = list(variables.chain(lets));
+                self.problem(format!("there is no `{name}` here; there are: {names}"))
+            }
+        }
+    }
+
+    fn select(&mut self, select: &SelectExpr) -> Checked {
+        let of = self.expression(&select.operand, None);
+        let Some((field, type_)) = self.field(&of.type_, &select.field) else {
+            return Checked { node: of.node, type_: Type::Unknown };
+        };
+        let node = match of.node {
+            Node::Path { slot, fields, name } => {
+                let fields = fields.iter().copied().chain([field]).collect();
+                Node::Path { slot, fields, name: format!("{name}.{}", select.field).into() }
+            }
+            computed => Node::Field { of: Box::new(computed), field, name: (*select.field).into() },
+        };
+        Checked { node, type_ }
+    }
+
+    /// The place and type of a record's field. Notes a problem when there is none.
+    pub fn field(&mut self, of: &Type, name: &str) -> Option<(u16, Type)> {
+        match of.present() {
+            Type::Unknown => None,
+            Type::Record(record) => match record.field(name) {
+                Some((_, Type::Unusable(why))) => {
+                    self.problem(format!("rules can't use the field {name} of {}: it is {why}", record.name));
+                    None
+                }
+                Some((place, type_)) => Some((place, type_.clone())),
+                None => {
+                    self.problem(format!("{} has no field {name}; it has: {}", record.name, record.names()));
+                    None
+                }
+            },
+            Type::Map(_) => {
+                self.problem(format!("a map's values are reached by key: write ['{name}']"));
+                None
+            }
+            other => {
+                self.problem(format!("{other} has no fields, so no .{name}"));
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, list: &ListExpr, wanted: Option<&Type>) -> Checked {
+        let inner = match wanted.map(Type::present) {
+            Some(Type::List(inner)) => Some(&**inner),
+            _ => None,
+        };
+        let (mut nodes, mut type_) = (Vec::new(), Type::Unknown);
+        for item in &list.elements {
+            let checked = self.expression(item, inner);
+            match type_.join(&checked.type_) {
+                Some(joined) => type_ = joined,
+                None => return self.problem(format!("a list of {type_} can't also hold {}", checked.type_)),
+            }
+            nodes.push(checked.node);
+        }
+        Checked { node: Node::List(nodes), type_: Type::List(type_.into()) }
+    }
+
+    fn map(&mut self, map: &MapExpr, wanted: Option<&Type>) -> Checked {
+        let mut entries = Vec::new();
+        for entry in &map.entries {
+            let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
+            match &entry.key.expr {
+                Expr::Literal(LiteralValue::String(key)) => entries.push((key.inner().to_owned(), &entry.value)),
+                _ => return self.problem("the keys in {…} are texts, such as {'sku': i.sku}".to_owned()),
+            }
+        }
+        match wanted.map(Type::present) {
+            Some(Type::Record(record)) => {
+                let record = record.clone();
+                let set = entries.iter().map(|(name, value)| (&**name, *value)).collect::<Vec<_>>();
+                let fields = self.fields(&record, &set);
+                Checked { node: Node::Record(fields), type_: Type::Record(record) }
+            }
+            Some(Type::Map(values)) => {
+                let values = values.clone();
+                let nodes = entries.into_iter().map(|(key, value)| {
+                    let node = self.wanted(value, &values, &format!("the value of {key}")).node;
+                    (key, node)
+                });
+                Checked { node: Node::Map(nodes.collect()), type_: Type::Map(values) }
+            }
+            _ => self.problem("{…} may stand only where an event's field is a record or a map".to_owned()),
+        }
+    }
+
+    /// The fields of a record, each from the expression of its name or from its default.
+    fn fields(&mut self, record: &super::types::RecordType, set: &[(&str, &Expression)]) -> Vec<Node> {
+        for (name, _) in set {
+            if record.field(name).is_none() {
+                self.problem(format!("{} has no field {name}; it has: {}", record.name, record.names()));
+            }
+        }
+        let fields = record.fields.iter().map(|field| {
+            match (set.iter().find(|(name, _)| *name == field.name), &field.default) {
+                (Some((name, value)), _) => self.wanted(value, &field.type_, name).node,
+                (None, Some(default)) => Node::Constant(default.clone()),
+                (None, None) => self.problem(format!("{} needs the field {}", record.name, field.name)).node,
+            }
+        });
+        fields.collect()
+    }
+
+    fn call(&mut self, call: &CallExpr, wanted: Option<&Type>) -> Checked {
+        match (&*call.func_name, &*call.args) {
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                let condition = self.wanted(condition, &Type::Bool, "the condition before `?`").node;
+                let (yes, no) = (self.expression(yes, wanted), self.expression(no, wanted));
+                match yes.type_.join(&no.type_) {
+                    Some(type_) => Checked { node: Node::If(Box::new([condition, yes.node, no.node])), type_ },
+                    None => {
+                        self.problem(format!("`? :` gives {} or {}: both must be of one type", yes.type_, no.type_))
+                    }
+                }
+            }
+            (operators::LOGICAL_AND, [left, right]) => self.logic("&&", left, right, Node::And),
+            (operators::LOGICAL_OR, [left, right]) => self.logic("||", left, right, Node::Or),
+            (operators::LOGICAL_NOT, [inner]) => {
+                let inner = self.wanted(inner, &Type::Bool, "what follows `!`").node;
+                Checked { node: Node::Not(Box::new(inner)), type_: Type::Bool }
+            }
+            (operators::NEGATE, [inner]) => {
+                let inner = self.expression(inner, None);
+                match inner.type_.present() {
+                    type_ @ (Type::Int | Type::Double | Type::Unknown) => {
+                        Checked { type_: type_.clone(), node: Node::Negate(Box::new(inner.node)) }
+                    }
+                    other => self.problem(format!("`-` can't stand before {other}")),
+                }
+            }
+            (operators::ADD, [left, right]) => self.arithmetic('+', left, right),
+            (operators::SUBSTRACT, [left, right]) => self.arithmetic('-', left, right),
+            (operators::MULTIPLY, [left, right]) => self.arithmetic('*', left, right),
+            (operators::DIVIDE, [left, right]) => self.arithmetic('/', left, right),
+            (operators::MODULO, [left, right]) => self.arithmetic('%', left, right),
+            (operators::EQUALS, [left, right]) => self.compare(Comparison::Equal, left, right),
+            (operators::NOT_EQUALS, [left, right]) => self.compare(Comparison::Unequal, left, right),
+            (operators::LESS, [left, right]) => self.compare(Comparison::Less, left, right),
+            (operators::LESS_EQUALS, [left, right]) => self.compare(Comparison::LessOrEqual, left, right),
+            (operators::GREATER, [left, right]) => self.compare(Comparison::Greater, left, right),
+            (operators::GREATER_EQUALS, [left, right]) => self.compare(Comparison::GreaterOrEqual, left, right),
+            (operators::INDEX, [of, index]) => self.index(of, index),
+            (operators::IN, [item, within]) => self.is_in(item, within),
+            _ => self.function(call, wanted),
+        }
+    }
+
+    fn logic(
+        &mut self,
+        sign: &str,
+        left: &Expression,
+        right: &Expression,
+        make: fn(Box<[Node; 2]>) -> Node,
+    ) -> Checked {
+        let left = self.wanted(left, &Type::Bool, &format!("the left of `{sign}`")).node;
+        let right = self.wanted(right, &Type::Bool, &format!("the right of `{sign}`")).node;
+        Checked { node: make(Box::new([left, right])), type_: Type::Bool }
+    }
+
+    fn arithmetic(&mut self, operator: char, left: &Expression, right: &Expression) -> Checked {
+        let (left, right) = (self.expression(left, None), self.expression(right, None));
+        let type_ = match (left.type_.present(), right.type_.present()) {
+            (Type::Int, Type::Int) => Type::Int,
+            (Type::Double, Type::Double) if operator != '%' => Type::Double,
+            (Type::Text | Type::Enum(_), Type::Text | Type::Enum(_)) if operator == '+' => Type::Text,
+            (a @ Type::List(_), b @ Type::List(_)) if operator == '+' => match a.join(b) {
+                Some(joined) => joined,
+                None => return self.problem(format!("`+` can't join {a} and {b}")),
+            },
+            (Type::Unknown, known) | (known, Type::Unknown) => known.clone(),
+            (a, b) => {
+                let hint = if operator == '+' && (*a == Type::Text || *b == Type::Text) {
+                    ": string(…) makes a text of it"
+                } else {
+                    ""
+                };
+                return self.problem(format!("`{operator}` can't take {a} and {b}{hint}"));
+            }
+        };
+        Checked { node: Node::Arithmetic(operator, Box::new([left.node, right.node])), type_ }
+    }
+
+    fn compare(&mut self, comparison: Comparison, left: &Expression, right: &Expression) -> Checked {
+        let left = self.expression(left, None);
+        let right = self.expression(right, Some(&left.type_));
+        let (a, b) = (&left.type_, &right.type_);
+        let comparable = match comparison {
+            Comparison::Equal | Comparison::Unequal => match (a, b) {
+                (Type::Null, other) | (other, Type::Null) => {
+                    matches!(other, Type::Nullable(_) | Type::Null | Type::Unknown)
+                }
+                (a, b) => a.join(b).is_some(),
+            },
+            _ => matches!(
+                (a.present(), b.present()),
+                (Type::Int, Type::Int)
+                    | (Type::Double, Type::Double)
+                    | (Type::Text, Type::Text)
+                    | (Type::Unknown, _)
+                    | (_, Type::Unknown)
+            ),
+        };
+        if !comparable {
+            return self.problem(match (a, b) {
+                (Type::Null, other) | (other, Type::Null) => format!("{other} is never null"),
+                _ => format!("{a} can't be compared with {b}"),
+            });
+        }
+        Checked { node: Node::Compare(comparison, Box::new([left.node, right.node])), type_: Type::Bool }
+    }
+
+    fn index(&mut self, of: &Expression, index: &Expression) -> Checked {
+        let of = self.expression(of, None);
+        let (wanted, type_) = match of.type_.present() {
+            Type::List(items) => (Type::Int, (**items).clone()),
+            Type::Map(values) => (Type::Text, (**values).clone()),
+            Type::Unknown => (Type::Unknown, Type::Unknown),
+            other => return self.problem(format!("`[…]` can't follow {other}")),
+        };
+        let index = self.wanted(index, &wanted, "what stands in `[…]`").node;
+        Checked { node: Node::Index(Box::new([of.node, index])), type_ }
+    }
+
+    fn is_in(&mut self, item: &Expression, within: &Expression) -> Checked {
+        let within = self.expression(within, None);
+        let wanted = match within.type_.present() {
+            Type::List(items) => (**items).clone(),
+            Type::Map(_) => Type::Text,
+            Type::Unknown => Type::Unknown,
+            other => return self.problem(format!("`in` needs a list or a map on its right, not {other}")),
+        };
+        let item = self.wanted(item, &wanted, "the left of `in`").node;
+        Checked { node: Node::In(Box::new([item, within.node])), type_: Type::Bool }
+    }
+}

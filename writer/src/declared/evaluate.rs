@@ -1,0 +1,479 @@
+//! Evaluates checked expressions. Nothing here depends on a clock, on chance, or on the order of a hash map.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+
+use super::value::Value;
+
+/// Most steps of one decision, or of one event's fold. A step is an operation or 16 bytes of text, about 10 to 50 ns.
+pub(super) const MAX_STEPS: u64 = 1_000_000;
+
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fault {
+    /// A whole number would not fit into 64 bits.
+    Overflow,
+    /// The evaluation would take more than [`MAX_STEPS`].
+    TooCostly,
+    /// Anything else, in words that go on after the rule's name.
+    Failed(String),
+}
+
+impl Fault {
+    pub fn failed(problem: impl Into<String>) -> Self {
+        Self::Failed(problem.into())
+    }
+
+    /// The fault in words that go on after the rule's name.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Overflow => "a number would not fit into 64 bits".to_owned(),
+            Self::TooCostly => format!("it takes more than {MAX_STEPS} steps"),
+            Self::Failed(problem) => problem.clone(),
+        }
+    }
+}
+
+type Evaluated = Result<Value, Fault>;
+
+/// A checked expression.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Constant(Value),
+    /// A variable, or a field inside one; the name is for messages.
+    Path {
+        slot: u16,
+        fields: Box<[u16]>,
+        name: Box<str>,
+    },
+    /// A field of a computed record.
+    Field {
+        of: Box<Node>,
+        field: u16,
+        name: Box<str>,
+    },
+    /// `has(state.x)`
+    Has {
+        slot: u16,
+        field: u16,
+    },
+    /// A value that the rules name in `let`.
+    Let(u16),
+    If(Box<[Node; 3]>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    Arithmetic(char, Box<[Node; 2]>),
+    Compare(Comparison, Box<[Node; 2]>),
+    Index(Box<[Node; 2]>),
+    In(Box<[Node; 2]>),
+    Call(Function, Vec<Node>),
+    Matches(Box<Node>, Regex),
+    Overflows(Box<Node>),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+    Record(Vec<Node>),
+    /// A macro over a list, with the slot of its variable.
+    Over {
+        list: Box<Node>,
+        slot: u16,
+        each: Each,
+    },
+    /// The value, which must not be null.
+    Present(Box<Node>),
+}
+
+/// What a comparison asks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Comparison {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A function whose arguments are all evaluated first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Function {
+    Size,
+    Contains,
+    StartsWith,
+    EndsWith,
+    String,
+    Sum,
+    Distinct,
+}
+
+/// What a macro does with each item of its list.
+#[derive(Debug, Clone)]
+pub(super) enum Each {
+    All(Box<Node>),
+    Exists(Box<Node>),
+    ExistsOne(Box<Node>),
+    Filter(Box<Node>),
+    Map { only: Option<Box<Node>>, to: Box<Node> },
+}
+
+/// A value that the rules of a command name.
+#[derive(Debug, Clone)]
+pub(super) struct Let {
+    pub node: Node,
+    /// Whether it depends on nothing but the command.
+    pub of_command: bool,
+}
+
+/// The variables of one decision, and what is left of its steps.
+#[derive(Debug)]
+pub(super) struct Frame<'r> {
+    pub slots: Vec<Value>,
+    pub steps_left: u64,
+    lets: &'r [Let],
+    /// The value of each `let`, once an expression has asked for it.
+    known: Vec<Option<Evaluated>>,
+}
+
+impl<'r> Frame<'r> {
+    /// A frame with so many slots, all absent.
+    pub fn new(slots: u16, lets: &'r [Let]) -> Self {
+        let slots = vec![Value::Absent; slots.into()];
+        Self { slots, steps_left: MAX_STEPS, lets, known: vec![None; lets.len()] }
+    }
+
+    /// Forgets the values of the `let`s that depend on a stream, as another one comes.
+    pub fn forget(&mut self) {
+        for (known, named) in self.known.iter_mut().zip(self.lets) {
+            if !named.of_command {
+                *known = None;
+            }
+        }
+    }
+
+    fn charge(&mut self, steps: u64) -> Result<(), Fault> {
+        let left = self.steps_left.checked_sub(steps);
+        self.steps_left = left.unwrap_or_default();
+        left.map(|_| ()).ok_or(Fault::TooCostly)
+    }
+
+    /// The value of an expression.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn value(&mut self, node: &Node) -> Evaluated {
+        self.charge(1)?;
+        match node {
+            Node::Constant(value) => Ok(value.clone()),
+            Node::Path { slot, fields, name } => field_of(&self.slots[usize::from(*slot)], fields, name),
+            Node::Field { of, field, name } => field_of(&self.value(of)?, &[*field], name),
+            Node::Has { slot, field } => {
+                let state = &self.slots[usize::from(*slot)];
+                Ok(Value::Bool(field_of(state, &[*field], "").is_ok()))
+            }
+            Node::Let(index) => self.named(usize::from(*index)),
+            Node::If(parts) => {
+                let branch = if self.bool(&parts[0])? { &parts[1] } else { &parts[2] };
+                self.value(branch)
+            }
+            Node::And(sides) => self.either(sides, false),
+            Node::Or(sides) => self.either(sides, true),
+            Node::Not(inner) => Ok(Value::Bool(!self.bool(inner)?)),
+            Node::Negate(inner) => match self.value(inner)? {
+                Value::Double(number) => Ok(Value::Double(-number)),
+                value => int(&value)?.checked_neg().map(Value::Int).ok_or(Fault::Overflow),
+            },
+            Node::Arithmetic(operator, sides) => {
+                let (left, right) = (self.value(&sides[0])?, self.value(&sides[1])?);
+                self.arithmetic(*operator, left, right)
+            }
+            Node::Compare(comparison, sides) => {
+                let (left, right) = (self.value(&sides[0])?, self.value(&sides[1])?);
+                self.charge(left.weight().min(right.weight()))?;
+                comparison.holds(&left, &right).map(Value::Bool)
+            }
+            Node::Index(sides) => index(&self.value(&sides[0])?, &self.value(&sides[1])?),
+            Node::In(sides) => {
+                let (item, within) = (self.value(&sides[0])?, self.value(&sides[1])?);
+                self.charge(within.weight())?;
+                contains(&item, &within)
+            }
+            Node::Call(function, arguments) => self.call(*function, arguments),
+            Node::Matches(text, pattern) => {
+                let text = self.value(text)?;
+                self.charge(text.weight())?;
+                Ok(Value::Bool(pattern.is_match(text_of(&text)?)))
+            }
+            Node::Overflows(inner) => match self.value(inner) {
+                Err(Fault::Overflow) => Ok(Value::Bool(true)),
+                other => other.map(|_| Value::Bool(false)),
+            },
+            Node::List(items) => self.all(items).map(Value::list),
+            Node::Record(fields) => self.all(fields).map(Value::record),
+            Node::Map(entries) => {
+                let entries = entries.iter().map(|(key, node)| Ok((key.clone(), self.value(node)?)));
+                Ok(Value::Map(entries.collect::<Result<std::collections::BTreeMap<_, _>, _>>()?.into()))
+            }
+            Node::Over { list, slot, each } => self.over(list, *slot, each),
+            Node::Present(inner) => match self.value(inner)? {
+                Value::Null => Err(Fault::failed("a value is null where none may be")),
+                value => Ok(value),
+            },
+        }
+    }
+
+    /// The value of a condition.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn bool(&mut self, node: &Node) -> Result<bool, Fault> {
+        match self.value(node)? {
+            Value::Bool(value) => Ok(value),
+            other => Err(unfit("a bool", &other)),
+        }
+    }
+
+    fn all(&mut self, nodes: &[Node]) -> Result<Vec<Value>, Fault> {
+        nodes.iter().map(|node| self.value(node)).collect()
+    }
+
+    fn named(&mut self, index: usize) -> Evaluated {
+        if let Some(known) = &self.known[index] {
+            return known.clone();
+        }
+        let lets = self.lets;
+        let value = self.value(&lets[index].node);
+        self.known[index] = Some(value.clone());
+        value
+    }
+
+    /// `&&` (decided by false) and `||` (by true). As CEL has it, a side that decides makes up for a fault on the
+    /// other.
+    fn either(&mut self, sides: &[Node; 2], decisive: bool) -> Evaluated {
+        let left = match self.bool(&sides[0]) {
+            Err(Fault::TooCostly) => return Err(Fault::TooCostly),
+            Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
+            other => other,
+        };
+        let right = self.bool(&sides[1])?;
+        if right == decisive { Ok(Value::Bool(decisive)) } else { left.map(|_| Value::Bool(right)) }
+    }
+
+    fn arithmetic(&mut self, operator: char, left: Value, right: Value) -> Evaluated {
+        match (operator, left, right) {
+            ('+', Value::Text(left), Value::Text(right)) => {
+                self.charge((left.len() + right.len()) as u64 / 16)?;
+                Ok(Value::Text([&*left, &*right].concat().into()))
+            }
+            ('+', Value::List(left), Value::List(right)) => {
+                self.charge((left.len() + right.len()) as u64)?;
+                Ok(Value::list(left.iter().chain(&*right).cloned().collect()))
+            }
+            (operator, Value::Double(left), Value::Double(right)) => Ok(Value::Double(match operator {
+                '+' => left + right,
+                '-' => left - right,
+                '*' => left * right,
+                _ => left / right,
+            })),
+            (operator, left, right) => whole(operator, int(&left)?, int(&right)?).map(Value::Int),
+        }
+    }
+
+    fn call(&mut self, function: Function, arguments: &[Node]) -> Evaluated {
+        let values = self.all(arguments)?;
+        let [first, rest @ ..] = &*values else { return Err(Fault::failed("a function without arguments")) };
+        self.charge(match (function, first) {
+            (Function::Sum | Function::Distinct, Value::List(items)) => items.len() as u64,
+            (Function::Size, Value::List(_) | Value::Map(_)) => 1,
+            _ => first.weight(),
+        })?;
+        let second = || rest.first().map_or(Ok(""), text_of);
+        Ok(match function {
+            Function::Size => Value::Int(size(first)?),
+            Function::Contains => Value::Bool(text_of(first)?.contains(second()?)),
+            Function::StartsWith => Value::Bool(text_of(first)?.starts_with(second()?)),
+            Function::EndsWith => Value::Bool(text_of(first)?.ends_with(second()?)),
+            Function::String if *first == Value::Null => return Err(unfit("a value", first)),
+            Function::String => Value::text(&first.to_string()),
+            Function::Sum => Value::Int(sum(items(first)?)?),
+            Function::Distinct => distinct(items(first)?),
+        })
+    }
+
+    fn over(&mut self, list: &Node, slot: u16, each: &Each) -> Evaluated {
+        let list = self.value(list)?;
+        let items = items(&list)?;
+        let holds = |frame: &mut Self, item: &Value, node: &Node| {
+            frame.slots[usize::from(slot)] = item.clone();
+            frame.bool(node)
+        };
+        match each {
+            Each::All(node) => decided(items, false, |item| holds(self, item, node)),
+            Each::Exists(node) => decided(items, true, |item| holds(self, item, node)),
+            Each::ExistsOne(node) => {
+                let mut found = 0;
+                for item in items {
+                    found += usize::from(holds(self, item, node)?);
+                }
+                Ok(Value::Bool(found == 1))
+            }
+            Each::Filter(node) => {
+                let mut kept = Vec::new();
+                for item in items {
+                    if holds(self, item, node)? {
+                        kept.push(item.clone());
+                    }
+                }
+                Ok(Value::list(kept))
+            }
+            Each::Map { only, to } => {
+                let mut mapped = Vec::with_capacity(items.len());
+                for item in items {
+                    self.slots[usize::from(slot)] = item.clone();
+                    if only.as_ref().map_or(Ok(true), |only| self.bool(only))? {
+                        mapped.push(self.value(to)?);
+                    }
+                }
+                Ok(Value::list(mapped))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, left: &Value, right: &Value) -> Result<bool, Fault> {
+        let ordering = match (self, left, right) {
+            (Self::Equal, ..) => return Ok(left == right),
+            (Self::Unequal, ..) => return Ok(left != right),
+            (_, Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+            (_, Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+            (_, Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
+            _ => Some(int(left)?.cmp(&int(right)?)),
+        };
+        Ok(ordering.is_some_and(|ordering| match self {
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            _ => ordering.is_ge(),
+        }))
+    }
+}
+
+/// `all` (decided by false) and `exists` (by true): an item that decides makes up for a fault on another.
+fn decided(items: &[Value], decisive: bool, mut holds: impl FnMut(&Value) -> Result<bool, Fault>) -> Evaluated {
+    let mut fault = None;
+    for item in items {
+        match holds(item) {
+            Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
+            Err(Fault::TooCostly) => return Err(Fault::TooCostly),
+            Err(other) => fault = Some(other),
+            Ok(_) => {}
+        }
+    }
+    fault.map_or(Ok(Value::Bool(!decisive)), Err)
+}
+
+fn field_of(value: &Value, fields: &[u16], name: &str) -> Evaluated {
+    let mut found = value;
+    for field in fields {
+        found = match found {
+            Value::Record(fields) => fields.get(usize::from(*field)).unwrap_or(&Value::Absent),
+            Value::Null => return Err(Fault::failed(format!("{name} is inside a record that is null"))),
+            _ => &Value::Absent,
+        };
+    }
+    match found {
+        Value::Absent => Err(Fault::failed(format!("{name} is not set: ask has({name}) first"))),
+        found => Ok(found.clone()),
+    }
+}
+
+fn unfit(wanted: &str, value: &Value) -> Fault {
+    match value {
+        Value::Null => Fault::failed(format!("a value is null where {wanted} is needed")),
+        _ => Fault::failed(format!("a value is not {wanted}")),
+    }
+}
+
+fn int(value: &Value) -> Result<i64, Fault> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        other => Err(unfit("an int", other)),
+    }
+}
+
+fn text_of(value: &Value) -> Result<&str, Fault> {
+    match value {
+        Value::Text(text) => Ok(text),
+        other => Err(unfit("a text", other)),
+    }
+}
+
+fn items(value: &Value) -> Result<&[Value], Fault> {
+    match value {
+        Value::List(items) => Ok(items),
+        other => Err(unfit("a list", other)),
+    }
+}
+
+fn whole(operator: char, left: i64, right: i64) -> Result<i64, Fault> {
+    let result = match operator {
+        '+' => left.checked_add(right),
+        '-' => left.checked_sub(right),
+        '*' => left.checked_mul(right),
+        _ if right == 0 => return Err(Fault::failed("it divides by zero")),
+        '/' => left.checked_div(right),
+        _ => left.checked_rem(right),
+    };
+    result.ok_or(Fault::Overflow)
+}
+
+fn index(of: &Value, index: &Value) -> Evaluated {
+    match (of, index) {
+        (Value::Map(entries), Value::Text(key)) => {
+            entries.get(&**key).cloned().ok_or_else(|| Fault::failed(format!("a map has no key {key:?}")))
+        }
+        _ => {
+            let (items, index) = (items(of)?, int(index)?);
+            let item = usize::try_from(index).ok().and_then(|index| items.get(index));
+            item.cloned().ok_or_else(|| Fault::failed(format!("a list of {} items has no item {index}", items.len())))
+        }
+    }
+}
+
+fn contains(item: &Value, within: &Value) -> Evaluated {
+    Ok(Value::Bool(match within {
+        Value::Map(entries) => entries.contains_key(text_of(item)?),
+        list => items(list)?.contains(item),
+    }))
+}
+
+fn size(value: &Value) -> Result<i64, Fault> {
+    let size = match value {
+        Value::Text(text) => text.chars().count(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Map(entries) => entries.len(),
+        list => items(list)?.len(),
+    };
+    i64::try_from(size).map_err(|_| Fault::Overflow)
+}
+
+/// Only the sum has to fit into 64 bits, in whatever order the items come.
+fn sum(items: &[Value]) -> Result<i64, Fault> {
+    let numbers = items.iter().map(|item| int(item).map(i128::from));
+    i64::try_from(numbers.sum::<Result<i128, _>>()?).map_err(|_| Fault::Overflow)
+}
+
+/// The items, each once, in the order of their first appearance.
+fn distinct(items: &[Value]) -> Value {
+    let mut seen = BTreeSet::new();
+    let first = items.iter().filter(|item| {
+        seen.insert(match item {
+            Value::Int(number) => (*number, ""),
+            Value::Text(text) => (0, &**text),
+            _ => (0, ""),
+        })
+    });
+    Value::list(first.cloned().collect())
+}

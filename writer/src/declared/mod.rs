@@ -1,0 +1,161 @@
+//! The declared domain: the rules of a log as a file, `domain.toml`, whose expressions are CEL.
+//!
+//! [`DeclaredDomain::parse`] checks the file: every name and type against the log's Avro schemas, then the rules
+//! themselves on generated data. What passes can't fail for a wrong name or type when a command comes. A rule that has
+//! no value then (an overflow, a division by zero, too many steps) rejects its command with a stable code; nothing in
+//! the rules can stop a writer, hang it, or depend on a clock, on chance, or on the order of a hash map.
+//!
+//! The form of the file is described in `docs/reference/log-definition.md`.
+
+mod avro;
+mod cases;
+mod check;
+mod compile;
+mod compile_command;
+mod decide;
+mod evaluate;
+mod event;
+mod file;
+mod functions;
+mod generated;
+mod problem;
+mod rules;
+mod state;
+mod syntax;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod types;
+mod value;
+
+use std::sync::OnceLock;
+
+use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
+
+use self::avro::RecordReader;
+pub use self::event::{DeclaredCommand, DeclaredEvent};
+use self::problem::Problems;
+pub use self::problem::{Problem, RulesError};
+use self::rules::Rules;
+pub use self::state::DeclaredState;
+use self::value::Value;
+use crate::{Domain, Rejection};
+
+/// A log's domain as its file of rules declares it.
+///
+/// ```
+/// use millrace_schemas::LogDefinition;
+/// use millrace_writer::DeclaredDomain;
+///
+/// let command = r#"{"type": "record", "name": "PlaceOrder", "fields": [{"name": "order_id", "type": "string"}]}"#;
+/// let event = r#"{"type": "record", "name": "OrderPlaced", "fields": [{"name": "order_id", "type": "string"}]}"#;
+/// let definition = LogDefinition::parse("orders", &[command], &[event])?;
+/// let rules = r#"
+///     [state.order]
+///     OrderPlaced = { status = "'placed'" }
+///
+///     [commands.PlaceOrder]
+///     stream = "'order-' + command.order_id"
+///     reject = [{ when = "has(state.status)", code = "order_exists", message = "{command.order_id} is there already." }]
+///     emit = [{ event = "OrderPlaced", copy = "command" }]
+/// "#;
+/// let domain = DeclaredDomain::parse(definition, &["order".to_owned()], "orders/domain.toml", rules)?;
+/// # let _ = domain;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct DeclaredDomain {
+    definition: LogDefinition,
+    rules: Rules,
+}
+
+impl DeclaredDomain {
+    /// Reads and checks the text of a file of rules. `file` is its name in messages; `stream_types` are those of the
+    /// log, such as `order`.
+    ///
+    /// # Errors
+    /// Every problem that can be found at once, each with its line, its field, the names that exist, and what to do.
+    pub fn parse(
+        definition: LogDefinition,
+        stream_types: &[String],
+        file: &str,
+        text: &str,
+    ) -> Result<Self, RulesError> {
+        let mut problems = Problems::new(file);
+        let parts = file::RulesFile::parse(text, &mut problems);
+        let rules = if problems.is_empty() {
+            compile::compile(&parts, &definition, stream_types, &mut problems)
+        } else {
+            Rules::default()
+        };
+        if problems.is_empty() {
+            generated::run(&rules, generated::literals(text), &mut problems);
+        }
+        problems.or(Self { definition, rules })
+    }
+}
+
+impl Domain for DeclaredDomain {
+    type Command = DeclaredCommand;
+    type Event = DeclaredEvent;
+    type State = DeclaredState;
+
+    fn definition(&self) -> &LogDefinition {
+        &self.definition
+    }
+
+    fn read_command(&self, received: &Received<'_>) -> Option<Result<DeclaredCommand, DecodeError>> {
+        let command = *self.rules.command_places.get(received.name())?;
+        let type_ = &self.rules.commands[usize::from(command)].type_;
+        let fields = received.read_with(RecordReader(type_));
+        Some(fields.map(|fields| DeclaredCommand { command, fields, addressed: OnceLock::new() }))
+    }
+
+    fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<DeclaredEvent, DecodeError>> {
+        let event = *self.rules.event_places.get(&schema.name)?;
+        let rules = &self.rules.events[usize::from(event)];
+        let fields = match &rules.fold {
+            None => Ok(Value::Absent), // nothing would look at them
+            Some(_) if schema.text == rules.schema.text => schema.decode_with(datum, RecordReader(&rules.type_)),
+            Some(_) => {
+                let converted = schema.convert(datum, rules.schema);
+                converted.and_then(|datum| rules.schema.decode_with(&datum, RecordReader(&rules.type_)))
+            }
+        };
+        Some(fields.map(|fields| DeclaredEvent { event, type_: rules.type_.clone(), fields }))
+    }
+
+    fn command_name(&self, command: &DeclaredCommand) -> &str {
+        &self.rules.commands[usize::from(command.command)].name
+    }
+
+    fn event_name(&self, event: &DeclaredEvent) -> &str {
+        &self.rules.events[usize::from(event.event)].name
+    }
+
+    fn streams(&self, command: &DeclaredCommand) -> Result<Vec<StreamId>, Rejection> {
+        let addressed = decide::address(&self.rules.commands[usize::from(command.command)], command)?;
+        Ok(command.addressed.get_or_init(|| addressed).streams.clone())
+    }
+
+    fn decide(
+        &self,
+        command: &DeclaredCommand,
+        states: &[&DeclaredState],
+    ) -> Result<Vec<(usize, DeclaredEvent)>, Rejection> {
+        let addressed = match command.addressed.get() {
+            Some(addressed) => addressed,
+            None => {
+                let rules = &self.rules.commands[usize::from(command.command)];
+                let addressed = decide::address(rules, command)?;
+                command.addressed.get_or_init(|| addressed)
+            }
+        };
+        Ok(decide::decide(&self.rules, command, addressed, states)?)
+    }
+
+    fn evolve(&self, state: &mut DeclaredState, event: &DeclaredEvent) {
+        state.evolve(&self.rules, event);
+    }
+}
