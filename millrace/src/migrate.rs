@@ -45,16 +45,16 @@ pub async fn migrate(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
     drop(client);
     connection.await?.context("the connection to Postgres broke")?;
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
-    create_topics(&client_config(settings)?, &topics(settings, &log)).await.with_context(place)?;
+    create_topics(&client_config(settings)?, &topics(settings, &log, settings.partitions)).await.with_context(place)?;
     Ok(())
 }
 
-/// The log's topics. Kafka keeps events for ever unless somebody changes that. A dead letter has a whole command and
+/// The log's topics, each with that many partitions. Kafka keeps events for ever unless somebody changes that. A dead letter has a whole command and
 /// added headers, so its topic takes larger records.
-fn topics(settings: &Settings, log: &LogName) -> Vec<TopicSpec> {
+pub(crate) fn topics(settings: &Settings, log: &LogName, partitions: u32) -> Vec<TopicSpec> {
     let topic = |name: String, settings_of_topic: Vec<(&'static str, &'static str)>| TopicSpec {
         name,
-        partitions: settings.partitions,
+        partitions,
         replication_factor: settings.replication_factor,
         settings: settings_of_topic,
     };

@@ -20,7 +20,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn new(problem: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: impl Into<String>) -> Self {
         Self { path: String::new(), problem: problem.into() }
     }
 
@@ -103,6 +103,15 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
         }
     };
     Ok(value)
+}
+
+/// Whether values of a type that holds no others have a JSON form here.
+pub(crate) fn has_json_form(schema: &Schema) -> bool {
+    use Schema::{
+        Boolean, Bytes, Date, Double, Enum, Fixed, Float, Int, Long, Null, String, TimestampMicros, TimestampMillis,
+    };
+    matches!(schema, Null | Boolean | Int | Long | Float | Double | String | Bytes | Date)
+        || matches!(schema, TimestampMillis | TimestampMicros | Enum(_) | Fixed(_))
 }
 
 fn record_value(record: &RecordSchema, json: &Json) -> Result<Value, Mismatch> {

@@ -54,7 +54,7 @@ pub struct LogDefinition {
     records: Vec<RecordDefinition>,
 }
 
-/// One record of a log definition, in its newest version.
+/// A version of a record; in a log definition, its newest.
 #[derive(Debug)]
 pub struct RecordDefinition {
     /// The topic that carries it.
@@ -113,7 +113,11 @@ impl LogDefinition {
 }
 
 impl RecordDefinition {
-    fn parse(topic: Topic, text: &str) -> Result<Self, SchemaError> {
+    /// A version of a record from its `.avsc` text.
+    ///
+    /// # Errors
+    /// When the text is not a record's schema.
+    pub fn parse(topic: Topic, text: &str) -> Result<Self, SchemaError> {
         let name = match &parse_record(text)? {
             Schema::Record(record) => record.name.clone(),
             _ => return Err(SchemaError::NotARecord),

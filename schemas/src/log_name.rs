@@ -23,6 +23,11 @@ impl LogName {
         &self.0
     }
 
+    /// Why no new log may have the name, although it is well-formed; `None` when it may.
+    pub fn reserved(&self) -> Option<&'static str> {
+        self.0.starts_with("pg").then_some("names that begin with pg are for Postgres' own schemas")
+    }
+
     /// The topic that senders write commands to.
     pub fn commands_topic(&self) -> String {
         format!("{}.commands", self.0)

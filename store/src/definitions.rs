@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use millrace_schemas::LogName;
+use tokio_postgres::error::SqlState;
 
 use crate::{Log, StoreError};
 
@@ -13,6 +16,8 @@ pub struct StoredDefinition {
     pub number: i32,
     /// The folder's files: path and text.
     pub files: BTreeMap<String, String>,
+    /// When it was applied.
+    pub applied_at: Timestamp,
 }
 
 impl Log {
@@ -21,12 +26,17 @@ impl Log {
     /// # Errors
     /// When Postgres does not answer, or the row is damaged.
     pub async fn newest_definition(&self, client: &impl GenericClient) -> Result<Option<StoredDefinition>, StoreError> {
-        let newest = "SELECT number, files::text FROM :log.definitions ORDER BY number DESC LIMIT 1";
-        let Some(row) = client.query_opt(&self.sql(newest), &[]).await? else { return Ok(None) };
+        let newest = "SELECT number, files::text, applied_at FROM :log.definitions ORDER BY number DESC LIMIT 1";
+        let row = match client.query_opt(&self.sql(newest), &[]).await {
+            // the program is newer than the log's tables
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
+            row => row?,
+        };
+        let Some(row) = row else { return Ok(None) };
         let (number, files): (i32, &str) = (row.try_get(0)?, row.try_get(1)?);
         let files = serde_json::from_str(files)
             .map_err(|error| StoreError::Damaged(format!("the log's definition {number} can't be read: {error}")))?;
-        Ok(Some(StoredDefinition { number, files }))
+        Ok(Some(StoredDefinition { number, files, applied_at: row.try_get(2)? }))
     }
 
     /// The number of the definition that was applied last; `None` when none was.
@@ -36,6 +46,16 @@ impl Log {
     pub async fn newest_definition_number(&self, client: &impl GenericClient) -> Result<Option<i32>, StoreError> {
         let statement = client.prepare_cached(&self.sql("SELECT max(number) FROM :log.definitions")).await?;
         Ok(client.query_one(&statement, &[]).await?.try_get(0)?)
+    }
+
+    /// Until the connection ends, nobody else changes the log's definition: waits for those who do.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn lock_definition(client: &impl GenericClient, name: &LogName) -> Result<(), StoreError> {
+        let lock = "SELECT pg_advisory_lock(hashtext('millrace.definition'), hashtext($1))";
+        client.execute(lock, &[&name.as_str()]).await?;
+        Ok(())
     }
 
     /// Makes this the log's newest definition, unless it is already. True when it was not.

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// The database has no tables of the log.
     #[error("log {0} does not exist in this database: run `millrace migrate`")]
     NoLog(String),
+    /// The database has a schema of the log's name with other tables.
+    #[error("the Postgres schema {0} has tables that are no log's: choose another name for the log")]
+    ForeignSchema(String),
     /// The log's table of schemas lacks the version that the writer wants to encode with.
     #[error("log {log} does not have this version of the schema of {record}: run `millrace schemas register`")]
     NoSchema {

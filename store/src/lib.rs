@@ -33,7 +33,7 @@ pub use halts::Halt;
 pub use head::Head;
 pub use load::{LastEvent, LoadedEvent};
 pub use log::Log;
-pub use migrate::migrate;
+pub use migrate::{Tables, drop_log, logs, migrate, tables};
 pub use outcome::{StoredCommand, command_key};
 pub use read::{Cursor, Fork, Page, PageLimit};
 pub use schemas::StoredSchema;

@@ -1,5 +1,6 @@
 //! Creates a log, and brings its tables up to date.
 
+use deadpool_postgres::GenericClient;
 use millrace_schemas::LogName;
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
@@ -25,6 +26,60 @@ pub async fn migrate(client: &mut Client, log: &LogName, partitions: u32, defini
     let result = locked(client, log, partitions, definition).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await?;
     result
+}
+
+/// How the tables of a log stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// There are none, or the first of them are not complete.
+    Missing,
+    /// The schema of that name is somebody else's: it has other tables.
+    Foreign,
+    /// [`migrate`] would change them.
+    Outdated,
+    /// [`migrate`] would change nothing.
+    Current,
+}
+
+/// Looks how the tables of a log stand.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn tables(client: &impl GenericClient, log: &LogName) -> Result<Tables, StoreError> {
+    let row = client.query_one(include_str!("sql/tables.sql"), &[&log.as_str()]).await?;
+    let (is_log, others): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if !is_log {
+        return Ok(if others { Tables::Foreign } else { Tables::Missing });
+    }
+    let newest = qualified(log, "SELECT max(version) FROM :log.refinery_schema_history");
+    let newest: Option<i32> = client.query_one(&newest, &[]).await?.try_get(0)?;
+    let embedded = embedded::migrations::runner().get_migrations().iter().map(Migration::version).max();
+    Ok(if newest.map(i64::from) < embedded.map(i64::from) { Tables::Outdated } else { Tables::Current })
+}
+
+/// The logs of the database, by name.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn logs(client: &impl GenericClient) -> Result<Vec<LogName>, StoreError> {
+    let rows = client.query(include_str!("sql/logs.sql"), &[]).await?;
+    // other schemas may happen to have tables of these names
+    let names = rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?.parse::<LogName>().ok()));
+    names.filter_map(Result::transpose).collect()
+}
+
+/// Deletes the log with all its events, for good. False when there was none.
+///
+/// # Errors
+/// When Postgres refuses or does not answer, or the schema of that name is somebody else's.
+pub async fn drop_log(client: &impl GenericClient, log: &LogName) -> Result<bool, StoreError> {
+    match tables(client, log).await? {
+        Tables::Foreign => Err(StoreError::ForeignSchema(log.to_string())),
+        state => {
+            client.batch_execute(&qualified(log, "DROP SCHEMA IF EXISTS :log CASCADE")).await?;
+            Ok(state != Tables::Missing)
+        }
+    }
 }
 
 async fn locked(client: &mut Client, log: &LogName, asked: u32, definition: &str) -> Result<(), StoreError> {

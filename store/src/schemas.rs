@@ -95,6 +95,25 @@ impl Log {
         Ok(())
     }
 
+    /// The datum of some event, or some outcome, with the schema of that number; `None` when the log has none. Searches
+    /// the whole log in that case.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn some_datum(
+        &self,
+        client: &impl GenericClient,
+        stored: &StoredSchema,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let some = match stored.schema.topic {
+            Topic::Commands => return Ok(None), // the log keeps no commands
+            Topic::Events => "SELECT data FROM :log.events WHERE schema = $1 LIMIT 1",
+            Topic::Outcomes => "SELECT outcome FROM :log.commands WHERE schema = $1 LIMIT 1",
+        };
+        let row = client.query_opt(&self.sql(some), &[&stored.number]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// The schema with a number, if this process has met it.
     pub(crate) fn known_schema(&self, number: i16) -> Option<&'static RecordSchema> {
         self.known_schemas(|schemas| schemas.by_number.get(&number).map(|stored| stored.schema))

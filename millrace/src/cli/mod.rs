@@ -1,6 +1,7 @@
 //! The command line.
 
 mod events_arguments;
+mod log_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -15,6 +16,7 @@ use crate::apart::ProgramArguments;
 use crate::output::Output;
 
 pub use events_arguments::EventsArguments;
+pub use log_arguments::{ApplyArguments, DropArguments, LogAction};
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
@@ -61,6 +63,11 @@ pub enum Command {
     },
     /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
+    /// Create logs from folders that describe them, and look at the logs of the database.
+    Log {
+        #[command(subcommand)]
+        action: LogAction,
+    },
     /// Create the log's tables and topics and the read models' tables, or bring them up to date.
     Migrate,
     /// Check or register the log's schemas in the registry.

@@ -23,4 +23,4 @@ pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
 pub use partition_reader::PartitionReader;
 pub(crate) use properties::check_properties;
 pub use topic_settings::{TopicRole, check_topic_settings};
-pub use topics::{TopicError, TopicSpec, check_topics, create_topics};
+pub use topics::{TopicError, TopicSpec, check_topics, create_topics, delete_topics, topic_partitions};

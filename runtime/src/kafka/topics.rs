@@ -135,6 +135,43 @@ pub async fn check_topics(config: &ClientConfig, topics: &[(String, Option<u32>)
     .await?
 }
 
+/// How many partitions each of the topics has; 0 when it does not exist. Creates no topic.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub async fn topic_partitions(config: &ClientConfig, topics: &[String]) -> Result<Vec<usize>, TopicError> {
+    let (config, topics) = (config.clone(), topics.to_vec());
+    aside(move || {
+        // a consumer, because a broker that may create topics does so when a producer asks for one
+        let consumer: BaseConsumer = config.create()?;
+        let partitions = topics.iter().map(|topic| {
+            let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+            Ok(metadata.topics().first().map_or(0, |found| found.partitions().len()))
+        });
+        partitions.collect()
+    })
+    .await?
+}
+
+/// Deletes those of the topics that exist, with all their records. Returns the names of the deleted ones.
+///
+/// # Errors
+/// When Kafka refuses or does not answer.
+pub async fn delete_topics(config: &ClientConfig, topics: &[String]) -> Result<Vec<String>, TopicError> {
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut deleted = Vec::new();
+    for result in admin.delete_topics(&names, &options).await? {
+        match result {
+            Ok(topic) => deleted.push(topic),
+            Err((_, RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
+        }
+    }
+    Ok(deleted)
+}
+
 fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
     let replication = TopicReplication::Fixed(spec.replication_factor);
     let topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);

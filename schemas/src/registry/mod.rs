@@ -1,18 +1,21 @@
 //! The schema registry, through its Confluent API.
 //!
-//! `schema_registry_converter` fetches and registers schemas. It can't set a subject's compatibility, so this module
-//! sends that request itself.
+//! `schema_registry_converter` fetches and registers schemas. It can't set a subject's compatibility, ask for a verdict
+//! before registering, or delete a subject, so this module sends those requests itself.
 
+mod subjects;
+
+use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use reqwest::StatusCode;
 use schema_registry_converter::async_impl::avro::AvroDecoder;
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, perform_sr_call, post_schema};
 use schema_registry_converter::avro_common::AvroSchema;
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SrCall, SuppliedSchema};
 use serde_json::json;
-use std::error::Error as _;
-use std::time::Duration;
 
 use crate::definition::check_record;
 use crate::{LogDefinition, LogName};
@@ -192,31 +195,42 @@ impl Registry {
         let mut statuses = Vec::new();
         for record in definition.records() {
             let subject = record.subject(log);
-            // Some registries refuse the setting for a subject without a schema; then we set it after registering.
-            let was_set = self.set_compatibility(&subject).await?;
-            let supplied = SuppliedSchema::new(None, SchemaType::Avro, record.text.clone());
-            let posted = post_schema(&self.settings, subject.clone(), supplied).await;
-            let id = posted.map_err(|error| self.refused(&subject, error))?.id;
-            if !was_set && !self.set_compatibility(&subject).await? {
-                return Err(
-                    self.unavailable(format!("it has no subject {subject} right after a schema was registered"))
-                );
-            }
-            statuses.push(SchemaStatus { subject, id: Some(id) });
+            let id = Some(self.register_schema(&subject, &record.text).await?);
+            statuses.push(SchemaStatus { subject, id });
         }
         Ok(statuses)
+    }
+
+    /// Registers one schema under a subject, which gets `FULL_TRANSITIVE` compatibility. Returns the schema's id.
+    ///
+    /// # Errors
+    /// When the schema is incompatible with those registered before it, or the registry does not answer.
+    pub async fn register_schema(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        // Some registries refuse the setting for a subject without a schema; then we set it after registering.
+        let was_set = self.set_compatibility(subject).await?;
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+        let posted = post_schema(&self.settings, subject.to_owned(), supplied).await;
+        let id = posted.map_err(|error| self.refused(subject, error))?.id;
+        if !was_set && !self.set_compatibility(subject).await? {
+            return Err(self.unavailable(format!("it has no subject {subject} right after a schema was registered")));
+        }
+        Ok(id)
     }
 
     /// Sets the subject's compatibility; false when the registry does not know the subject.
     async fn set_compatibility(&self, subject: &str) -> Result<bool, RegistryError> {
         let request = self.client.put(format!("{}/config/{subject}", self.base));
-        let response = request.json(&json!({ "compatibility": COMPATIBILITY })).send().await;
-        let response = response.map_err(|error| self.unavailable(innermost(&error)))?;
+        let response = self.sent(request.json(&json!({ "compatibility": COMPATIBILITY }))).await?;
         match response.status() {
             status if status.is_success() => Ok(true),
-            reqwest::StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::NOT_FOUND => Ok(false),
             status => Err(self.unavailable(format!("setting the compatibility of {subject} gave HTTP {status}"))),
         }
+    }
+
+    /// Sends a request that the library does not have.
+    async fn sent(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, RegistryError> {
+        request.send().await.map_err(|error| self.unavailable(innermost(&error)))
     }
 
     fn refused(&self, subject: &str, error: SRCError) -> RegistryError {

@@ -1,0 +1,111 @@
+//! `millrace log apply` creates the log that a folder describes, or brings it up to date.
+//!
+//! Everything is checked before anything is changed. The definition is stored last, so after a crash in between,
+//! applying again does the rest.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use deadpool_postgres::Object;
+use futures::{StreamExt, TryStreamExt, stream};
+use millrace_runtime::Settings;
+use millrace_runtime::kafka::{client_config, create_topics};
+use millrace_schemas::{FolderProblem, LogFolder, LogName, RecordDefinition, Registry};
+use millrace_store::Log;
+
+use super::connection::connect;
+use super::plan::{AT_ONCE, Plan};
+use super::report::{ApplyReport, Ending, text};
+use super::rules::check_rules;
+use crate::cli::ApplyArguments;
+use crate::exit::{NO, Usage};
+use crate::migrate::topics;
+use crate::output::Output;
+
+/// Runs the command.
+pub(super) async fn run(settings: &Settings, arguments: &ApplyArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let name = arguments.name.as_deref().map(str::parse::<LogName>).transpose()?;
+    let report = apply(settings, &arguments.folder, name, arguments.dry_run).await?;
+    output.print(&report, text)?;
+    Ok(if report.result == Ending::Refused { ExitCode::from(NO) } else { ExitCode::SUCCESS })
+}
+
+/// Reads the folder, with all checks that need no server.
+///
+/// # Errors
+/// When there is no such folder. The inner error has everything that is wrong with it.
+pub(super) fn sound_folder(dir: &Path) -> anyhow::Result<Result<LogFolder, Vec<FolderProblem>>> {
+    if !dir.is_dir() {
+        return Err(Usage(format!("{} is not a folder", dir.display())).into());
+    }
+    let folder = match LogFolder::read(dir) {
+        Ok(folder) => folder,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let problems = check_rules(&folder);
+    Ok(if problems.is_empty() { Ok(folder) } else { Err(problems) })
+}
+
+async fn apply(settings: &Settings, dir: &Path, name: Option<LogName>, dry_run: bool) -> anyhow::Result<ApplyReport> {
+    let refused = |log: String, problems| ApplyReport { log, result: Ending::Refused, changes: vec![], problems };
+    let folder = match sound_folder(dir)? {
+        Ok(folder) => folder,
+        Err(problems) => return Ok(refused(name.map_or(dir.display().to_string(), String::from), problems)),
+    };
+    let name = name.unwrap_or_else(|| folder.name.clone());
+    super::check_name(&name)?;
+    let mut client = connect(settings).await?;
+    if !dry_run {
+        Log::lock_definition(&client, &name).await?;
+    }
+    let plan = match Plan::make(&client, settings, &name, folder).await? {
+        Ok(plan) => plan,
+        Err(problems) => return Ok(refused(name.into(), problems)),
+    };
+    let result = match &plan {
+        plan if plan.changes.is_empty() => Ending::NothingToChange,
+        _ if dry_run => Ending::Planned,
+        plan => {
+            make_changes(&mut client, settings, &name, plan).await?;
+            Ending::Applied
+        }
+    };
+    Ok(ApplyReport { log: name.into(), result, changes: plan.changes, problems: vec![] })
+}
+
+async fn make_changes(client: &mut Object, settings: &Settings, name: &LogName, plan: &Plan) -> anyhow::Result<()> {
+    let folder = &plan.folder;
+    millrace_store::migrate(client, name, folder.partitions, &folder.definition.name).await?;
+    let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
+    let topics = topics(settings, name, folder.partitions);
+    create_topics(&client_config(settings)?, &topics).await.with_context(place)?;
+    let registered = register(settings, name, plan).await?;
+    let log = Log::open(&*client, name.clone()).await?;
+    log.add_schemas(&*client, registered).await?;
+    log.add_definition(&*client, &folder.files).await?;
+    Ok(())
+}
+
+/// Registers the new versions: several records at a time, the versions of each in their order. Returns them with their
+/// ids.
+async fn register<'p>(
+    settings: &Settings,
+    log: &LogName,
+    plan: &'p Plan,
+) -> anyhow::Result<Vec<(&'p RecordDefinition, u32)>> {
+    let registry = Registry::new(settings.registry_url()?)?;
+    let registry = &registry;
+    let new = plan.new_versions();
+    let records =
+        new.chunk_by(|one, next| one.record.topic == next.record.topic && one.record.name == next.record.name);
+    let registered = stream::iter(records).map(|versions| async move {
+        let mut ids = Vec::new();
+        for version in versions {
+            let id = registry.register_schema(&version.record.subject(log), &version.record.text).await?;
+            ids.push((version.record, id));
+        }
+        anyhow::Ok(ids)
+    });
+    Ok(registered.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.concat())
+}

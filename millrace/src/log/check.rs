@@ -1,0 +1,143 @@
+//! `millrace log check` checks a folder, or what a log has stored.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use deadpool_postgres::GenericClient;
+use millrace_schemas::{
+    FolderProblem, LogDefinition, LogFolder, LogName, RecordDefinition, RecordSchema, incompatibilities,
+};
+use millrace_store::{Log, StoredDefinition, StoredSchema};
+use serde::Serialize;
+
+use super::apply::sound_folder;
+use super::connection::connect;
+use super::rules::check_rules;
+use super::show::newest;
+use crate::cli::SettingsArguments;
+use crate::exit::{NO, Usage};
+use crate::output::Output;
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Checked {
+    /// The folder or the log.
+    checked: String,
+    /// Versions of schemas that were checked.
+    versions: usize,
+    /// Of these, the versions of which the log has an event or an outcome, which was decoded. None for a folder.
+    decoded: usize,
+    problems: Vec<FolderProblem>,
+}
+
+/// Runs the command. The answer is no when something is wrong.
+pub(super) async fn run(
+    arguments: &SettingsArguments,
+    what: Option<PathBuf>,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let checked = match what {
+        Some(dir) if dir.is_dir() => check_folder(&dir)?,
+        Some(name) => {
+            let name = name.to_str().and_then(|name| name.parse().ok());
+            let name = name.ok_or_else(|| Usage("check takes a folder that exists, or a log's name".to_owned()))?;
+            check_log(arguments, Some(name)).await?
+        }
+        None => check_log(arguments, None).await?,
+    };
+    output.print(&checked, text)?;
+    Ok(if checked.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// The definition that was applied to a log last.
+///
+/// # Errors
+/// When this version of the program can't read it.
+pub(super) fn stored_folder(log: &Log, definition: &StoredDefinition) -> anyhow::Result<LogFolder> {
+    LogFolder::from_files(definition.files.clone()).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the definition of log {} can't be read: {}", log.name(), problems.join("; "))
+    })
+}
+
+fn check_folder(dir: &Path) -> anyhow::Result<Checked> {
+    let (versions, problems) = match sound_folder(dir)? {
+        Ok(folder) => {
+            let records = folder.definition.records().iter();
+            (records.map(|record| folder.versions(record).count()).sum(), vec![])
+        }
+        Err(problems) => (0, problems),
+    };
+    Ok(Checked { checked: dir.display().to_string(), versions, decoded: 0, problems })
+}
+
+async fn check_log(arguments: &SettingsArguments, name: Option<LogName>) -> anyhow::Result<Checked> {
+    let settings = arguments.load()?;
+    let name = name.map_or_else(|| settings.log.parse(), Ok)?;
+    let client = connect(&settings).await?;
+    let log = Log::open(&client, name).await?;
+    let stored = log.stored_schemas(&client).await?;
+    let (definition, mut problems) = match log.newest_definition(&client).await? {
+        Some(definition) => {
+            let folder = stored_folder(&log, &definition)?;
+            let problems = check_rules(&folder);
+            (Some(folder.definition), problems)
+        }
+        None => (None, vec![]),
+    };
+    let mut decoded = 0;
+    for version in &stored {
+        match check_version(&client, &log, version, &newest_text(definition.as_ref(), &stored, version)?).await? {
+            Ok(datum_was_decoded) => decoded += usize::from(datum_was_decoded),
+            Err(found) => problems.extend(found),
+        }
+    }
+    Ok(Checked { checked: log.name().to_string(), versions: stored.len(), decoded, problems })
+}
+
+/// The newest version of the same record: the definition's; for a log whose definition is in the program, and for a
+/// record that the definition has no more, the log's.
+fn newest_text(
+    definition: Option<&LogDefinition>,
+    stored: &[StoredSchema],
+    version: &StoredSchema,
+) -> anyhow::Result<String> {
+    let schema = version.schema;
+    let defined: Option<&RecordDefinition> = definition.and_then(|all| all.record(schema.topic, &schema.name));
+    let same = |known: &&StoredSchema| (known.schema.topic, &known.schema.name) == (schema.topic, &schema.name);
+    let known = newest(stored).into_iter().find(same).map(|known| known.schema.text.clone());
+    let text = defined.map(|record| record.text.clone()).or(known);
+    text.ok_or_else(|| anyhow!("the log has no version of {}", schema.name))
+}
+
+/// Whether the version reads with the newest one, and a datum of it too. True when there was a datum.
+async fn check_version(
+    client: &impl GenericClient,
+    log: &Log,
+    version: &StoredSchema,
+    newest: &str,
+) -> anyhow::Result<Result<bool, Vec<FolderProblem>>> {
+    let schema = version.schema;
+    let place = format!("{}/{}, version {}", schema.topic.as_str(), schema.name, version.version);
+    let problem = |problem: String| FolderProblem { file: place.clone(), problem };
+    let found = incompatibilities(&schema.text, newest)?;
+    if !found.is_empty() {
+        let found = found.iter().map(|mismatch| problem(format!("it does not fit the newest version: {mismatch}")));
+        return Ok(Err(found.collect()));
+    }
+    let Some(datum) = log.some_datum(client, version).await? else { return Ok(Ok(false)) };
+    let reader = RecordSchema::parse(schema.topic, 0, newest)?;
+    let read = schema.resolve(&datum, reader);
+    Ok(read.map(|_| true).map_err(|error| vec![problem(format!("stored data can't be read: {error}"))]))
+}
+
+fn text(checked: &Checked) -> String {
+    let Checked { checked, versions, decoded, problems } = checked;
+    let headline = match (problems.len(), decoded) {
+        (0, 0) => format!("{checked}: ok, {versions} versions of schemas"),
+        (0, _) => format!("{checked}: ok, {versions} versions of schemas, stored data of {decoded} of them decoded"),
+        (count, _) => format!("{checked}: {count} problems"),
+    };
+    problems.iter().fold(headline, |text, problem| format!("{text}\n  {problem}"))
+}

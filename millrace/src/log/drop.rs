@@ -1,0 +1,93 @@
+//! `millrace log drop` deletes a log for good.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use futures::{StreamExt, TryStreamExt, stream};
+use millrace_runtime::Settings;
+use millrace_runtime::kafka::{client_config, consumer_config, delete_topics, group_client_ids};
+use millrace_schemas::{LogName, Registry};
+use millrace_store::{StoreError, Tables, drop_log, tables};
+use serde::Serialize;
+
+use super::connection::connect;
+use super::plan::AT_ONCE;
+use crate::cli::DropArguments;
+use crate::exit::{NO, Usage};
+use crate::migrate::topics;
+use crate::output::Output;
+
+/// What was deleted.
+#[derive(Debug, Default, Serialize)]
+struct Dropped {
+    log: String,
+    /// The consumer groups that kept the log from being deleted; then nothing was.
+    groups_in_use: Vec<String>,
+    subjects: Vec<String>,
+    topics: Vec<String>,
+    /// Whether Postgres had the log.
+    tables: bool,
+}
+
+/// Runs the command. The answer is no while services of the log run.
+pub(super) async fn run(settings: &Settings, arguments: &DropArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let name: LogName = arguments.name.parse()?;
+    if arguments.yes_really_delete != arguments.name {
+        let (name, other) = (&arguments.name, &arguments.yes_really_delete);
+        return Err(Usage(format!("--yes-really-delete names {other:?}, not {name:?}: nothing was deleted")).into());
+    }
+    let dropped = drop(settings, &name).await?;
+    output.print(&dropped, text)?;
+    Ok(if dropped.groups_in_use.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// Deletes the tables last: while they are there, the log is listed, and dropping it again does the rest.
+async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
+    let client = connect(settings).await?;
+    if tables(&client, name).await? == Tables::Foreign {
+        return Err(StoreError::ForeignSchema(name.to_string()).into());
+    }
+    let groups_in_use = groups_in_use(settings, name).await?;
+    if !groups_in_use.is_empty() {
+        return Ok(Dropped { log: name.to_string(), groups_in_use, ..Dropped::default() });
+    }
+    let registry = Registry::new(settings.registry_url()?)?;
+    let subjects = registry.subjects(name).await?;
+    let deleting = stream::iter(&subjects).map(|subject| registry.delete_subject(subject));
+    deleting.buffered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    let names: Vec<String> = topics(settings, name, 1).into_iter().map(|topic| topic.name).collect();
+    let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
+    let topics = delete_topics(&client_config(settings)?, &names).await.with_context(place)?;
+    let tables = drop_log(&client, name).await?;
+    Ok(Dropped { log: name.to_string(), groups_in_use, subjects, topics, tables })
+}
+
+/// The groups of writers and relays that have members.
+async fn groups_in_use(settings: &Settings, name: &LogName) -> anyhow::Result<Vec<String>> {
+    let mut in_use = Vec::new();
+    for group in [name.writer_group(), name.relay_group()] {
+        let members = group_client_ids(&consumer_config(settings, &group)?).await;
+        if !members.with_context(|| format!("the members of the group {group}"))?.is_empty() {
+            in_use.push(group);
+        }
+    }
+    Ok(in_use)
+}
+
+fn text(dropped: &Dropped) -> String {
+    let log = &dropped.log;
+    if !dropped.groups_in_use.is_empty() {
+        let groups = dropped.groups_in_use.join(" and ");
+        return format!(
+            "log {log}: nothing was deleted, because {groups} has members: stop its writers and relays first"
+        );
+    }
+    let tables = if dropped.tables { vec![format!("the Postgres schema {log}, with all events")] } else { vec![] };
+    let topics = dropped.topics.iter().map(|topic| format!("topic {topic}"));
+    let subjects = dropped.subjects.iter().map(|subject| format!("subject {subject}"));
+    let deleted: Vec<String> = tables.into_iter().chain(topics).chain(subjects).collect();
+    if deleted.is_empty() {
+        return format!("log {log}: there is nothing of it");
+    }
+    deleted.iter().fold(format!("log {log}: deleted"), |text, what| format!("{text}\n  {what}"))
+}

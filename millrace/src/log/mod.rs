@@ -1,0 +1,46 @@
+//! `millrace log`: logs that are described by folders.
+
+mod apply;
+mod check;
+mod connection;
+mod drop;
+mod list;
+mod plan;
+mod report;
+mod rules;
+mod show;
+mod versions;
+
+use std::process::ExitCode;
+
+use millrace_schemas::LogName;
+
+use crate::cli::{LogAction, SettingsArguments};
+use crate::exit::Usage;
+use crate::output::Output;
+
+/// Runs the command.
+pub async fn run(settings: &SettingsArguments, action: LogAction, output: Output) -> anyhow::Result<ExitCode> {
+    if let (Some(name), false) = (&settings.log, matches!(action, LogAction::Check { what: None })) {
+        let message = format!("--log {name} has no effect here: name the log after the command, or with apply's --as");
+        return Err(Usage(message).into());
+    }
+    match action {
+        LogAction::Apply(arguments) => apply::run(&settings.load()?, &arguments, output).await,
+        LogAction::Show { name } => show::run(&settings.load()?, name.parse()?, output).await,
+        LogAction::List => list::run(&settings.load()?, output).await,
+        LogAction::Check { what } => check::run(settings, what, output).await,
+        LogAction::Drop(arguments) => drop::run(&settings.load()?, &arguments, output).await,
+    }
+}
+
+/// Checks that a new log may have the name.
+fn check_name(name: &LogName) -> Result<(), Usage> {
+    if let Some(why) = name.reserved() {
+        return Err(Usage(format!("a log can't be named {name}: {why}")));
+    }
+    if millrace_projectors::names().contains(&name.as_str()) {
+        return Err(Usage(format!("a log can't be named {name}: the projector {name} has a schema of that name")));
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What applying a folder would change, and everything that forbids it. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::GenericClient;
+use futures::{StreamExt, TryStreamExt, stream};
+use millrace_runtime::Settings;
+use millrace_runtime::kafka::{client_config, topic_partitions};
+use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry, WAYS_TO_EVOLVE};
+use millrace_store::{Log, StoreError, StoredDefinition, StoredSchema, Tables, tables};
+
+use super::report::Change;
+use super::versions::{NewVersion, new_versions, with_stored_texts};
+use crate::migrate::topics;
+
+/// Requests to the registry at a time.
+pub(super) const AT_ONCE: usize = 8;
+
+/// A folder that may be applied, and what it would change.
+pub(super) struct Plan {
+    /// The folder; a schema that the log has has the log's text.
+    pub(super) folder: LogFolder,
+    /// In the order in which they are to be made; none when the log is as the folder describes it.
+    pub(super) changes: Vec<Change>,
+    /// The schemas that the log has, to find the new ones by.
+    stored: Vec<StoredSchema>,
+}
+
+/// The log as it is.
+struct Existing {
+    log: Log,
+    stored: Vec<StoredSchema>,
+    definition: Option<StoredDefinition>,
+}
+
+impl Plan {
+    /// Holds a folder against the log, the topics and the registry. The inner error has what forbids to apply it.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub(super) async fn make(
+        client: &impl GenericClient,
+        settings: &Settings,
+        name: &LogName,
+        folder: LogFolder,
+    ) -> anyhow::Result<Result<Self, Vec<FolderProblem>>> {
+        let state = tables(client, name).await?;
+        if state == Tables::Foreign {
+            return Ok(Err(vec![of_log(StoreError::ForeignSchema(name.to_string()).to_string())]));
+        }
+        let existing = if state == Tables::Missing { None } else { Existing::read(client, name).await? };
+        let stored = existing.as_ref().map(|existing| existing.stored.clone()).unwrap_or_default();
+        let folder = match LogFolder::from_files(with_stored_texts(&folder, &stored)) {
+            Ok(folder) => folder,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let mut problems = existing.as_ref().map(|existing| existing.problems(&folder)).unwrap_or_default();
+        let missing_topics = match missing_topics(settings, name, &folder).await? {
+            Ok(missing) => missing,
+            Err(found) => {
+                problems.extend(found);
+                vec![]
+            }
+        };
+        let new = match new_versions(&folder, &stored) {
+            Ok(new) => new,
+            Err(found) => {
+                problems.extend(found);
+                vec![]
+            }
+        };
+        problems.extend(objections(settings, name, &folder, &new).await?);
+        if !problems.is_empty() {
+            return Ok(Err(problems));
+        }
+        let mut changes = Vec::new();
+        match &existing {
+            None => changes.push(Change::CreateLog { partitions: folder.partitions }),
+            Some(_) if state == Tables::Outdated => changes.push(Change::UpdateTables),
+            Some(_) => {}
+        }
+        changes.extend(missing_topics.into_iter().map(|topic| Change::CreateTopic { topic }));
+        changes.extend(new.iter().map(|new| new.change(name)));
+        let kept = existing.and_then(|existing| existing.definition).map(|definition| definition.files);
+        let files = differing(kept.as_ref().unwrap_or(&BTreeMap::new()), &folder.files);
+        if !files.is_empty() {
+            changes.push(Change::KeepFiles { files });
+        }
+        Ok(Ok(Self { folder, changes, stored }))
+    }
+
+    /// The versions that the log lacks; those of one record in their order.
+    pub(super) fn new_versions(&self) -> Vec<NewVersion<'_>> {
+        // the plan was made only because there are no problems
+        new_versions(&self.folder, &self.stored).unwrap_or_default()
+    }
+}
+
+impl Existing {
+    /// Reads the log; `None` when its creation was broken off.
+    async fn read(client: &impl GenericClient, name: &LogName) -> anyhow::Result<Option<Self>> {
+        let log = match Log::open(client, name.clone()).await {
+            Err(StoreError::NoLog(_)) => return Ok(None),
+            log => log?,
+        };
+        let stored = log.stored_schemas(client).await?;
+        let definition = log.newest_definition(client).await?;
+        Ok(Some(Self { log, stored, definition }))
+    }
+
+    /// What the log's creation has fixed, and the folder says otherwise.
+    fn problems(&self, folder: &LogFolder) -> Vec<FolderProblem> {
+        let (name, mut problems) = (self.log.name(), Vec::new());
+        if self.log.partitions() != folder.partitions {
+            let (has, says) = (self.log.partitions(), folder.partitions);
+            let problem = format!("partitions is {says}, and log {name} has {has} for ever: write partitions = {has}");
+            problems.push(of_log(problem));
+        }
+        if self.log.definition() != folder.definition.name {
+            let (created, says) = (self.log.definition(), &folder.definition.name);
+            let problem = format!(
+                "log {name} was created from the definition {created}, and this one is {says}: apply it under another \
+                 name, with --as"
+            );
+            problems.push(of_log(problem));
+        }
+        problems
+    }
+}
+
+impl NewVersion<'_> {
+    fn change(&self, log: &LogName) -> Change {
+        Change::AddSchema { subject: self.record.subject(log), version: self.number }
+    }
+}
+
+fn of_log(problem: String) -> FolderProblem {
+    FolderProblem { file: LogFolder::LOG.to_owned(), problem }
+}
+
+/// The log's topics that do not exist; the inner error has those that have another number of partitions.
+async fn missing_topics(
+    settings: &Settings,
+    log: &LogName,
+    folder: &LogFolder,
+) -> anyhow::Result<Result<Vec<String>, Vec<FolderProblem>>> {
+    let names: Vec<String> = topics(settings, log, folder.partitions).into_iter().map(|topic| topic.name).collect();
+    let partitions = topic_partitions(&client_config(settings)?, &names).await?;
+    let (mut missing, mut problems) = (Vec::new(), Vec::new());
+    for (topic, actual) in names.into_iter().zip(partitions) {
+        if actual == 0 {
+            missing.push(topic);
+        } else if actual != folder.partitions as usize {
+            let says = folder.partitions;
+            let problem = format!(
+                "topic {topic} exists and has {actual} partitions, and partitions is {says}: delete the topic, or write \
+                 partitions = {actual}"
+            );
+            problems.push(of_log(problem));
+        }
+    }
+    Ok(if problems.is_empty() { Ok(missing) } else { Err(problems) })
+}
+
+/// What the registry has against the new versions. It may have versions that the log does not have.
+async fn objections(
+    settings: &Settings,
+    log: &LogName,
+    folder: &LogFolder,
+    new: &[NewVersion<'_>],
+) -> anyhow::Result<Vec<FolderProblem>> {
+    let registry = Registry::new(settings.registry_url()?)?;
+    let registry = &registry;
+    let asked = stream::iter(new.iter().map(|new| new.record)).map(|record| async move {
+        let subject = record.subject(log);
+        let objections = registry.objections(&subject, &record.text).await?;
+        let file = folder.file_of(record).unwrap_or(LogFolder::LOG);
+        let problem = |objection: String| FolderProblem {
+            file: file.to_owned(),
+            problem: format!("the registry refuses it for the subject {subject}: {objection}: {WAYS_TO_EVOLVE}"),
+        };
+        anyhow::Ok(objections.into_iter().map(problem).collect::<Vec<_>>())
+    });
+    Ok(asked.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.concat())
+}
+
+/// The paths of the files that one side lacks or has otherwise.
+fn differing(kept: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> Vec<String> {
+    let changed = files.iter().filter_map(|(path, text)| match kept.get(path) {
+        None => Some(format!("{path} (new)")),
+        Some(before) if before != text => Some(format!("{path} (changed)")),
+        Some(_) => None,
+    });
+    let gone = kept.keys().filter(|path| !files.contains_key(*path)).map(|path| format!("{path} (gone)"));
+    changed.chain(gone).collect()
+}

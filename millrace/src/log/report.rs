@@ -1,0 +1,69 @@
+//! What `log apply` says of its work.
+
+use millrace_schemas::FolderProblem;
+use serde::Serialize;
+
+/// A change that applying a folder makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub(super) enum Change {
+    /// The log does not exist yet.
+    CreateLog { partitions: u32 },
+    /// The program is newer than the log's tables.
+    UpdateTables,
+    /// The topic does not exist yet.
+    CreateTopic { topic: String },
+    /// The log does not have this version of a record; versions count 1, 2, 3 … for each record.
+    AddSchema { subject: String, version: usize },
+    /// The log keeps the folder's files, and these differ.
+    KeepFiles { files: Vec<String> },
+}
+
+/// How applying a folder ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ending {
+    /// The changes were made.
+    Applied,
+    /// The changes would be made (`--dry-run`).
+    Planned,
+    /// The log is as the folder describes it.
+    NothingToChange,
+    /// Something is wrong with the folder, or it does not fit the log. Nothing was changed.
+    Refused,
+}
+
+/// The result of applying a folder.
+#[derive(Debug, Serialize)]
+pub(super) struct ApplyReport {
+    pub(super) log: String,
+    pub(super) result: Ending,
+    pub(super) changes: Vec<Change>,
+    pub(super) problems: Vec<FolderProblem>,
+}
+
+impl Change {
+    fn text(&self) -> String {
+        match self {
+            Self::CreateLog { partitions } => format!("new log with {partitions} partitions"),
+            Self::UpdateTables => "tables brought up to date".to_owned(),
+            Self::CreateTopic { topic } => format!("new topic {topic}"),
+            Self::AddSchema { subject, version } => format!("new schema {subject}, version {version}"),
+            Self::KeepFiles { files } => format!("definition: {}", files.join(", ")),
+        }
+    }
+}
+
+/// The report for people.
+pub(super) fn text(report: &ApplyReport) -> String {
+    let log = &report.log;
+    let headline = match report.result {
+        Ending::Applied => format!("log {log}: applied"),
+        Ending::Planned => format!("log {log}: would change (dry run)"),
+        Ending::NothingToChange => format!("log {log}: nothing to change"),
+        Ending::Refused => format!("{log}: refused; nothing was changed"),
+    };
+    let changes = report.changes.iter().map(Change::text);
+    let lines = changes.chain(report.problems.iter().map(ToString::to_string));
+    lines.fold(headline, |text, line| format!("{text}\n  {line}"))
+}
