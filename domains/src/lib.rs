@@ -1,3 +1,4 @@
-//! The logs that Millrace brings along, one module each: their records as Rust types, and their rules.
+//! The logs that Millrace brings along: the ledger in Rust, the others as folders.
 
+pub mod bundled;
 pub mod ledger;

@@ -81,7 +81,7 @@ async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector { name, service } => services::projector(&logs, &settings, &name, service).await,
         Command::Monitor(arguments) => services::monitor(&logs, &settings, arguments).await,
-        Command::Log { action } => log::run(&settings, action, output).await,
+        Command::Log { action } => log::run(&logs, &settings, action, output).await,
         Command::Migrate => migrate::run(&logs, &settings.load()?, output).await,
         Command::Schemas { action } => schemas::run(&logs, &settings.load()?, action, output).await,
         Command::Send(arguments) => send::run(&logs, &settings.load()?, &arguments, output).await,

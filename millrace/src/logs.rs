@@ -217,6 +217,11 @@ impl Logs {
         Ok(Log { rules: Arc::new(described), projectors: Vec::new })
     }
 
+    /// Whether this program has a definition of that name.
+    pub(crate) fn has(&self, definition: &str) -> bool {
+        self.named(definition).is_some()
+    }
+
     fn named(&self, definition: &str) -> Option<&Log> {
         self.0.iter().find(|log| log.definition().name == definition)
     }

@@ -126,7 +126,7 @@ impl Service {
         let read = async || self.log.newest_definition(&self.pool.get().await?).await;
         let stored = self.startup.retry("read the definition", StoreError::is_transient, read).await;
         let stored = stored.map_err(Stopped::into_other)?;
-        let StoredDefinition { number, files } =
+        let StoredDefinition { number, files, .. } =
             stored.ok_or_else(|| WriterError::NoDefinition(self.log.name().to_string()))?;
         let folder = LogFolder::from_files(files).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();

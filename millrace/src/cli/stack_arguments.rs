@@ -60,4 +60,7 @@ pub struct UpArguments {
     /// Start only Postgres, Kafka and the registry: no services, no tables, topics or schemas.
     #[arg(long)]
     pub servers_only: bool,
+    /// More logs, each with a writer, a relay and a monitor: orders, bank, or the path of a folder such as ./tickets.
+    #[arg(long, value_name = "LOG", value_delimiter = ',', conflicts_with = "servers_only")]
+    pub with: Vec<String>,
 }

@@ -20,13 +20,19 @@ use super::report::{ApplyReport, Ending, text};
 use super::rules::check_rules;
 use crate::cli::ApplyArguments;
 use crate::exit::{NO, Usage};
+use crate::logs::Logs;
 use crate::migrate::topics;
 use crate::output::Output;
 
 /// Runs the command.
-pub(super) async fn run(settings: &Settings, arguments: &ApplyArguments, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    logs: &Logs,
+    settings: &Settings,
+    arguments: &ApplyArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let name = arguments.name.as_deref().map(str::parse::<LogName>).transpose()?;
-    let report = apply(settings, &arguments.folder, name, arguments.dry_run).await?;
+    let report = apply(logs, settings, &arguments.folder, name, arguments.dry_run).await?;
     output.print(&report, text)?;
     Ok(if report.result == Ending::Refused { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
@@ -47,14 +53,38 @@ pub(super) fn sound_folder(dir: &Path) -> anyhow::Result<Result<LogFolder, Vec<F
     Ok(if problems.is_empty() { Ok(folder) } else { Err(problems) })
 }
 
-async fn apply(settings: &Settings, dir: &Path, name: Option<LogName>, dry_run: bool) -> anyhow::Result<ApplyReport> {
-    let refused = |log: String, problems| ApplyReport { log, result: Ending::Refused, changes: vec![], problems };
-    let folder = match sound_folder(dir)? {
-        Ok(folder) => folder,
-        Err(problems) => return Ok(refused(name.map_or(dir.display().to_string(), String::from), problems)),
-    };
-    let name = name.unwrap_or_else(|| folder.name.clone());
-    super::check_name(&name)?;
+async fn apply(
+    logs: &Logs,
+    settings: &Settings,
+    dir: &Path,
+    name: Option<LogName>,
+    dry_run: bool,
+) -> anyhow::Result<ApplyReport> {
+    match sound_folder(dir)? {
+        Ok(folder) => {
+            let name = name.unwrap_or_else(|| folder.name.clone());
+            super::check_name(logs, &name)?;
+            apply_folder(settings, folder, name, dry_run).await
+        }
+        Err(problems) => Ok(refused(name.map_or(dir.display().to_string(), String::from), problems)),
+    }
+}
+
+fn refused(log: String, problems: Vec<FolderProblem>) -> ApplyReport {
+    ApplyReport { log, result: Ending::Refused, changes: vec![], problems }
+}
+
+/// Creates the log `name` by a folder that has passed its checks, or brings it up to date; with `dry_run`, only says what
+/// would change.
+///
+/// # Errors
+/// When a server refuses or does not answer. That the folder does not fit the log is no error: it is in the report.
+pub async fn apply_folder(
+    settings: &Settings,
+    folder: LogFolder,
+    name: LogName,
+    dry_run: bool,
+) -> anyhow::Result<ApplyReport> {
     let mut client = connect(settings).await?;
     if !dry_run {
         Log::lock_definition(&client, &name).await?;

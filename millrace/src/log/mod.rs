@@ -17,16 +17,25 @@ use millrace_schemas::LogName;
 
 use crate::cli::{LogAction, SettingsArguments};
 use crate::exit::Usage;
+use crate::logs::Logs;
 use crate::output::Output;
 
+pub use apply::apply_folder;
+pub use rules::check_folder;
+
 /// Runs the command.
-pub async fn run(settings: &SettingsArguments, action: LogAction, output: Output) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    action: LogAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     if let (Some(name), false) = (&settings.log, matches!(action, LogAction::Check { what: None })) {
         let message = format!("--log {name} has no effect here: name the log after the command, or with apply's --as");
         return Err(Usage(message).into());
     }
     match action {
-        LogAction::Apply(arguments) => apply::run(&settings.load()?, &arguments, output).await,
+        LogAction::Apply(arguments) => apply::run(logs, &settings.load()?, &arguments, output).await,
         LogAction::Show { name } => show::run(&settings.load()?, name.parse()?, output).await,
         LogAction::List => list::run(&settings.load()?, output).await,
         LogAction::Check { what } => check::run(settings, what, output).await,
@@ -35,7 +44,10 @@ pub async fn run(settings: &SettingsArguments, action: LogAction, output: Output
 }
 
 /// Checks that a new log may have the name.
-fn check_name(name: &LogName) -> Result<(), Usage> {
+pub fn check_name(logs: &Logs, name: &LogName) -> Result<(), Usage> {
+    if logs.has(name.as_str()) {
+        return Err(Usage(format!("a log can't be named {name}: this program has a definition of that name")));
+    }
     if let Some(why) = name.reserved() {
         return Err(Usage(format!("a log can't be named {name}: {why}")));
     }

@@ -4,6 +4,7 @@ mod readiness;
 mod service_ports;
 mod services;
 pub mod throw_away;
+mod with;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -80,7 +81,9 @@ async fn bring_up(
 ) -> anyhow::Result<Up> {
     let loaded = settings.load()?;
     let flags = settings.for_services(&loaded)?;
+    let folders = with::folders(logs, &arguments.with)?;
     let services = services_of(&logs.built_in(&loaded)?, &flags);
+    let services = folders.iter().fold(services, |services, folder| services.with_log(&folder.name));
     if !arguments.servers_only {
         check_service_ports(&options.data_dir, &services, arguments.folders.ports.http_port)?;
     }
@@ -89,7 +92,9 @@ async fn bring_up(
     let services = if arguments.servers_only {
         Vec::new()
     } else {
-        prepare(logs, &at(&stack, loaded)).await?;
+        let settings = at(&stack, loaded);
+        prepare(logs, &settings).await?;
+        with::apply(&settings, folders).await?;
         start_services(&stack, &services, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();
