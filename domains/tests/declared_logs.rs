@@ -1,0 +1,52 @@
+//! The logs that come along as folders: their rules hold on their schemas and on their own cases, and stay short.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use millrace_schemas::LogDefinition;
+use millrace_writer::DeclaredDomain;
+
+/// Most lines of rules: whoever reads them for the first time should see all of them at once.
+const MAX_LINES: usize = 60;
+
+#[test]
+fn the_rules_of_every_folder_hold_on_its_cases() {
+    for (log, cases_at_least) in [("orders", 10), ("bank", 10)] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(log);
+        let domain = read(log, &folder);
+        let mut cases = 0;
+        for file in files(&folder.join("cases"), "toml") {
+            let name = format!("{log}/cases/{}", file.file_name().unwrap_or_default().display());
+            cases += domain.check_cases(&name, &text(&file)).unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert!(cases >= cases_at_least, "{log} has {cases} cases");
+    }
+}
+
+fn read(log: &str, folder: &Path) -> DeclaredDomain {
+    let schemas = |part: &str| files(&folder.join(part), "avsc").iter().map(|file| text(file)).collect::<Vec<_>>();
+    let (commands, events) = (schemas("commands"), schemas("events"));
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let definition = LogDefinition::parse(log, &commands, &events).expect("schemas of records");
+    let settings: toml_edit::DocumentMut = text(&folder.join("log.toml")).parse().expect("TOML");
+    assert_eq!(settings["name"].as_str(), Some(log));
+    let types = settings["stream_types"].as_array().expect("a list of stream types");
+    let types: Vec<String> = types.iter().filter_map(|name| name.as_str()).map(ToOwned::to_owned).collect();
+    let rules = text(&folder.join("domain.toml"));
+    assert!(rules.lines().count() <= MAX_LINES, "{log}'s rules have {} lines", rules.lines().count());
+    let parsed = DeclaredDomain::parse(definition, &types, &format!("{log}/domain.toml"), &rules);
+    parsed.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+fn text(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
