@@ -9,6 +9,7 @@ mod evolving;
 mod expected_version;
 mod faults;
 mod guards;
+mod guide;
 mod hanging;
 mod leaderless;
 mod metadata;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         evolving::promises(),
         faults::promises(),
         guards::promises(),
+        guide::promises(),
         overtaken::promises(),
         hanging::promises(),
         standby::promises(),

@@ -124,7 +124,7 @@ impl World {
         service
     }
 
-    fn environment_and(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub fn environment_and(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.environment.iter().cloned().chain(more).collect()
     }

@@ -22,7 +22,7 @@ pub(super) enum Change {
 /// How applying a folder ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Ending {
+pub enum Ending {
     /// The changes were made.
     Applied,
     /// The changes would be made (`--dry-run`).
@@ -35,11 +35,11 @@ pub(super) enum Ending {
 
 /// The result of applying a folder.
 #[derive(Debug, Serialize)]
-pub(super) struct ApplyReport {
+pub struct ApplyReport {
     pub(super) log: String,
     pub(super) result: Ending,
     pub(super) changes: Vec<Change>,
-    pub(super) problems: Vec<FolderProblem>,
+    pub problems: Vec<FolderProblem>,
 }
 
 impl Change {
