@@ -40,6 +40,9 @@ pub use cli::{FolderArguments, PortArguments, SettingsArguments, StackArguments}
 pub use exit::{NO, Usage};
 pub use kafka_state::TopicEnds;
 pub use logs::{Log, Logs};
+// What a program with a log of its own needs.
+pub use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
+pub use millrace_writer::{Domain, Rejection};
 pub use output::Output;
 pub use producing::{CommandProducer, OutgoingCommand};
 pub use program::{is_asked_for_service, run};
@@ -60,7 +63,8 @@ pub use stack::{
 /// ```
 pub fn main(logs: impl IntoIterator<Item = Log>) -> ExitCode {
     let logs = Logs::new(logs);
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.settings.default_log = logs.default_name().map(str::to_owned);
     if cli.command.is_service() { run_service(do_command(cli, logs)) } else { run(do_command(cli, logs)) }
 }
 

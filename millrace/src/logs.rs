@@ -217,6 +217,11 @@ impl Logs {
         Ok(Log { rules: Arc::new(described), projectors: Vec::new })
     }
 
+    /// The name of a log when nobody says one: that of the first definition.
+    pub fn default_name(&self) -> Option<&str> {
+        self.0.first().map(|log| &*log.definition().name)
+    }
+
     /// Whether this program has a definition of that name.
     pub(crate) fn has(&self, definition: &str) -> bool {
         self.named(definition).is_some()

@@ -77,7 +77,7 @@ pub enum LogFormat {
 pub struct Overrides {
     /// The log that the program works on where no source names one; `log` where the program has no preference.
     #[serde(skip)]
-    pub log_by_default: Option<&'static str>,
+    pub log_by_default: Option<String>,
     /// `--log`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -91,8 +91,8 @@ pub struct Overrides {
 
 /// The values of settings that nobody sets.
 #[derive(Serialize)]
-struct Defaults {
-    log: &'static str,
+struct Defaults<'a> {
+    log: &'a str,
     partitions: u32,
     replication_factor: i32,
     batch_commands: usize,
@@ -104,7 +104,7 @@ struct Defaults {
     log_format: LogFormat,
 }
 
-const DEFAULTS: Defaults = Defaults {
+const DEFAULTS: Defaults<'static> = Defaults {
     log: "log",
     partitions: 12,
     replication_factor: -1,
@@ -133,7 +133,7 @@ impl Settings {
     /// When a source can't be read, a key is unknown, or a value is wrong. Names the key and where it came from.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, SettingsError> {
         let mut sources = Figment::from(Serialized::defaults(Defaults {
-            log: overrides.log_by_default.unwrap_or(DEFAULTS.log),
+            log: overrides.log_by_default.as_deref().unwrap_or(DEFAULTS.log),
             ..DEFAULTS
         }));
         if let Some(path) = file {

@@ -36,7 +36,7 @@ async fn the_guide_to_a_log_of_ones_own_works_step_by_step(world: World) {
             (_, file) => reader.write(file, &block.text),
         }
     }
-    assert!(steps >= 9, "{steps}");
+    assert!(steps >= 8, "the guide has {steps} steps only");
     let shown = |log: &str, stream: &str| format!("millrace stream show --log {log} {stream} --output json");
     assert!(reader.run(&shown("tickets", "ticket-1")).await.contains("TicketClosed"));
     assert!(reader.run(&shown("tickets", "ticket-3")).await.contains("It is gone"));

@@ -20,6 +20,7 @@ mod positions;
 mod projection;
 mod publishable;
 mod raw_record;
+mod rust_log;
 mod search;
 mod second_broker;
 mod service;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         faults::promises(),
         guards::promises(),
         guide::promises(),
+        rust_log::promises(),
         overtaken::promises(),
         hanging::promises(),
         standby::promises(),

@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::world::wait_until;
 
 /// A command of `millrace` with just this environment.
 pub fn millrace(environment: &[(String, String)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+    program(Path::new(env!("CARGO_BIN_EXE_millrace")), environment, arguments)
+}
+
+fn program(program: &Path, environment: &[(String, String)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_")) {
         command.env_remove(name);
     }
@@ -19,6 +23,7 @@ pub fn millrace(environment: &[(String, String)], arguments: &[&str]) -> Command
 
 /// A running service. Dropping it kills the process.
 pub struct Service {
+    program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     log: PathBuf,
@@ -29,9 +34,19 @@ pub struct Service {
 impl Service {
     /// Starts the service, and appends its output to the file.
     pub fn start(arguments: Vec<String>, environment: Vec<(String, String)>, log: PathBuf) -> Self {
-        let port = free_port();
-        let child = spawn(&arguments, &environment, &log, port);
-        Self { arguments, environment, log, port, child }
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_millrace")), arguments, environment, log)
+    }
+
+    /// The same of another program.
+    pub fn start_program(
+        program: &Path,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+        log: PathBuf,
+    ) -> Self {
+        let (port, program) = (free_port(), program.to_owned());
+        let child = spawn(&program, &arguments, &environment, &log, port);
+        Self { program, arguments, environment, log, port, child }
     }
 
     /// Waits until it says that it is ready.
@@ -78,7 +93,7 @@ impl Service {
     /// Starts it again, with the same arguments.
     pub fn restart(&mut self) {
         self.port = free_port();
-        self.child = spawn(&self.arguments, &self.environment, &self.log, self.port);
+        self.child = spawn(&self.program, &self.arguments, &self.environment, &self.log, self.port);
     }
 
     /// Asks it to leave (SIGTERM), and waits until it has ended. Returns its exit code.
@@ -127,11 +142,11 @@ impl Drop for Service {
     }
 }
 
-fn spawn(arguments: &[String], environment: &[(String, String)], log: &PathBuf, port: u16) -> Child {
+fn spawn(path: &Path, arguments: &[String], environment: &[(String, String)], log: &PathBuf, port: u16) -> Child {
     let address = format!("127.0.0.1:{port}");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--http-address", &address]).collect();
     let log = File::options().create(true).append(true).open(log).expect("a log file");
-    let mut command = millrace(environment, &arguments);
+    let mut command = program(path, environment, &arguments);
     command.stdout(log.try_clone().expect("a log file")).stderr(log).spawn().expect("millrace starts")
 }
 

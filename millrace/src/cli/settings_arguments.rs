@@ -9,8 +9,8 @@ use millrace_schemas::LogName;
 
 use crate::exit::Usage;
 
-/// The log of the program that comes along.
-const DEFAULT_LOG: &str = "ledger";
+/// The log that comes along.
+const LEDGER: &str = "ledger";
 
 /// The flags that choose the settings, over the environment.
 #[derive(Debug, Clone, Args)]
@@ -18,9 +18,12 @@ pub struct SettingsArguments {
     /// Settings file (TOML).
     #[arg(long, global = true, env = "MILLRACE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The log to work on [default: ledger].
+    /// The log to work on [default: the program's own, for millrace the ledger].
     #[arg(long, global = true, value_name = "NAME")]
     pub log: Option<String>,
+    /// The log when nothing else says one; without it, the ledger.
+    #[arg(skip)]
+    pub default_log: Option<String>,
 }
 
 impl SettingsArguments {
@@ -37,7 +40,11 @@ impl SettingsArguments {
     /// # Errors
     /// As [`SettingsArguments::load`].
     pub fn load_with(&self, flags: Overrides) -> anyhow::Result<Settings> {
-        let overrides = Overrides { log_by_default: Some(DEFAULT_LOG), log: self.log.clone(), ..flags };
+        let overrides = Overrides {
+            log_by_default: Some(self.default_log.clone().unwrap_or_else(|| LEDGER.to_owned())),
+            log: self.log.clone(),
+            ..flags
+        };
         let settings = Settings::load(self.config.as_deref(), &overrides)?;
         settings.log.parse::<LogName>()?;
         if millrace_projectors::names().contains(&settings.log.as_str()) {
