@@ -29,10 +29,11 @@ const ARROWS: &[(&str, MayDependOn)] = &[
     ("millrace", Everyone),
     ("millrace-demo", Everyone),
     ("millrace-bench", Everyone),
+    ("rust-log", Everyone),
 ];
 
 /// Crates that use the product and are not part of it: no other crate may depend on them.
-const USERS: &[&str] = &["millrace-demo", "millrace-bench"];
+const USERS: &[&str] = &["millrace-demo", "millrace-bench", "rust-log"];
 
 enum MayDependOn {
     These(&'static [&'static str]),
