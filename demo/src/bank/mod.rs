@@ -16,4 +16,6 @@ pub mod transaction;
 pub use file::read;
 
 #[cfg(test)]
+mod declared_ledger;
+#[cfg(test)]
 mod tests;
