@@ -11,6 +11,7 @@ mod faults;
 mod guards;
 mod metadata;
 mod outages;
+mod own_log;
 mod positions;
 mod projection;
 mod publishable;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         search::promises(),
         durable::promises(),
         outages::promises(),
+        own_log::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),
