@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use millrace_runtime::kafka::{client_config, consumer_config, group_client_ids, topic_partitions};
 use serde_json::{Value, json};
 
+use crate::client::{Client, JsonCommand};
 use crate::world::{World, wait_until};
 
 crate::promises![
@@ -17,6 +18,7 @@ crate::promises![
     a_log_is_applied_to_the_end_after_it_was_broken_off,
     two_that_apply_a_folder_at_once_make_one_log,
     a_log_of_50_records_is_applied_in_5_seconds,
+    a_log_check_reads_every_stored_version_with_the_newest,
     a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it
 ];
 
@@ -214,8 +216,15 @@ async fn an_incompatible_change_is_refused_and_leaves_the_log_as_it_was(world: W
     assert!(problems.contains("has 3 for ever: write partitions = 3"), "{problems}");
     assert_eq!(own.state().await, before);
 
-    // the ledger's definition is in the program
+    // somebody else's schema
+    let client = world.pool(1).get().await.expect("Postgres");
+    client.batch_execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.things ()").await.expect("Postgres");
     let dir = own.dir.display().to_string();
+    let (code, printed) = world.try_millrace(&["log", "apply", &dir, "--as", "elsewhere"]).await;
+    assert!(code == 1 && printed.contains("has tables that are no log's"), "{printed}");
+    assert_eq!(world.try_millrace(&["log", "drop", "elsewhere", "--yes-really-delete", "elsewhere"]).await.0, 2);
+
+    // the ledger's definition is in the program
     let (code, printed) = world.try_millrace(&["log", "apply", &dir, "--as", world.log.as_str()]).await;
     assert!(code == 1 && printed.contains("was created from the definition ledger"), "{printed}");
     own.drop_log().await;
@@ -292,6 +301,35 @@ async fn a_log_of_50_records_is_applied_in_5_seconds(world: World) {
         }
     }
     panic!("50 records take {} ms", best.as_millis());
+}
+
+async fn a_log_check_reads_every_stored_version_with_the_newest(world: World) {
+    let writer = world.service(&["writer"]).await;
+    Client::new(&world).send(&JsonCommand::open("open-a", "a", None)).await;
+    world.wait_for_outcomes(1).await;
+    drop(writer);
+    let check = async || {
+        let (code, printed) = world.try_millrace(&["log", "check", world.log.as_str(), "--output", "json"]).await;
+        (code, serde_json::from_str::<Value>(&printed).expect("JSON"))
+    };
+    let (code, checked) = check().await;
+    assert_eq!((code, &checked["versions"], &checked["problems"]), (0, &json!(7), &json!([])), "{checked:#}");
+    assert_eq!(checked["decoded"], 2, "an event and an outcome");
+
+    // events of a version that the newest can't read, and one that no longer is what its schema says
+    let client = world.pool(1).get().await.expect("Postgres");
+    let newer = event("AccountClosed", json!([{"name": "account_id", "type": "long"}])).to_string();
+    let newer = newer.replace("helpdesk", "millrace.ledger");
+    let add = "INSERT INTO schemas (topic, name, version, registry_id, avsc, fingerprint)
+               VALUES ('events', 'AccountClosed', 2, 999, $1, sha256(convert_to($1, 'UTF8')))";
+    client.execute(add, &[&newer]).await.expect("Postgres");
+    client.batch_execute("UPDATE commands SET outcome = outcome || '\\x00'::bytea").await.expect("Postgres");
+    let (code, checked) = check().await;
+    let problems = checked["problems"].to_string();
+    assert_eq!(code, 1, "{problems}");
+    assert!(problems.contains("events/AccountClosed, version 1"), "{problems}");
+    assert!(problems.contains("account_id: the type was a string and is a long now"), "{problems}");
+    assert!(problems.contains("stored data can't be read: 1 bytes are left over"), "{problems}");
 }
 
 async fn a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it(world: World) {
