@@ -25,7 +25,7 @@ pub enum StoreError {
         asked: u32,
     },
     /// The database has no tables of the log.
-    #[error("log {0} does not exist in this database: run `millrace migrate`")]
+    #[error("log {0} does not exist in this database: run `millrace log apply` or `millrace migrate`")]
     NoLog(String),
     /// The database has a schema of the log's name with other tables.
     #[error("the Postgres schema {0} has tables that are no log's: choose another name for the log")]

@@ -16,6 +16,7 @@ mod metadata;
 mod older_client;
 mod outages;
 mod overtaken;
+mod own_log;
 mod positions;
 mod projection;
 mod publishable;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         search::promises(),
         durable::promises(),
         outages::promises(),
+        own_log::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),

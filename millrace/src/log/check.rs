@@ -12,12 +12,12 @@ use millrace_store::{Log, StoredDefinition, StoredSchema};
 use serde::Serialize;
 
 use super::apply::sound_folder;
-use super::connection::connect;
+use super::connection::{connect, no_log, open};
 use super::rules::check_rules;
 use super::show::newest;
 use crate::cli::SettingsArguments;
 use crate::exit::{NO, Usage};
-use crate::output::Output;
+use crate::output::{Output, escaped};
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -37,14 +37,16 @@ pub(super) async fn run(
     what: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let checked = match what {
-        Some(dir) if dir.is_dir() => check_folder(&dir)?,
-        Some(name) => {
-            let name = name.to_str().and_then(|name| name.parse().ok());
-            let name = name.ok_or_else(|| Usage("check takes a folder that exists, or a log's name".to_owned()))?;
-            check_log(arguments, Some(name)).await?
+    let checked = match &what {
+        Some(dir) if dir.is_dir() => check_folder(dir)?,
+        what => {
+            let name = what.as_ref().map(|name| log_name(name)).transpose()?;
+            let settings = arguments.load()?;
+            let name = name.map_or_else(|| settings.log.parse(), Ok)?;
+            let client = connect(&settings).await?;
+            let Some(log) = open(&client, &name).await? else { return Ok(no_log(&name)) };
+            check_log(&client, &log).await?
         }
-        None => check_log(arguments, None).await?,
     };
     output.print(&checked, text)?;
     Ok(if checked.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
@@ -72,15 +74,16 @@ fn check_folder(dir: &Path) -> anyhow::Result<Checked> {
     Ok(Checked { checked: dir.display().to_string(), versions, decoded: 0, problems })
 }
 
-async fn check_log(arguments: &SettingsArguments, name: Option<LogName>) -> anyhow::Result<Checked> {
-    let settings = arguments.load()?;
-    let name = name.map_or_else(|| settings.log.parse(), Ok)?;
-    let client = connect(&settings).await?;
-    let log = Log::open(&client, name).await?;
-    let stored = log.stored_schemas(&client).await?;
-    let (definition, mut problems) = match log.newest_definition(&client).await? {
+fn log_name(what: &Path) -> Result<LogName, Usage> {
+    let name = what.to_str().and_then(|name| name.parse().ok());
+    name.ok_or_else(|| Usage(format!("{} is neither a folder nor a log's name", what.display())))
+}
+
+async fn check_log(client: &impl GenericClient, log: &Log) -> anyhow::Result<Checked> {
+    let stored = log.stored_schemas(client).await?;
+    let (definition, mut problems) = match log.newest_definition(client).await? {
         Some(definition) => {
-            let folder = stored_folder(&log, &definition)?;
+            let folder = stored_folder(log, &definition)?;
             let problems = check_rules(&folder);
             (Some(folder.definition), problems)
         }
@@ -88,7 +91,7 @@ async fn check_log(arguments: &SettingsArguments, name: Option<LogName>) -> anyh
     };
     let mut decoded = 0;
     for version in &stored {
-        match check_version(&client, &log, version, &newest_text(definition.as_ref(), &stored, version)?).await? {
+        match check_version(client, log, version, &newest_text(definition.as_ref(), &stored, version)?).await? {
             Ok(datum_was_decoded) => decoded += usize::from(datum_was_decoded),
             Err(found) => problems.extend(found),
         }
@@ -139,5 +142,5 @@ fn text(checked: &Checked) -> String {
         (0, _) => format!("{checked}: ok, {versions} versions of schemas, stored data of {decoded} of them decoded"),
         (count, _) => format!("{checked}: {count} problems"),
     };
-    problems.iter().fold(headline, |text, problem| format!("{text}\n  {problem}"))
+    problems.iter().fold(headline, |text, problem| format!("{text}\n  {}", escaped(&problem.to_string())))
 }

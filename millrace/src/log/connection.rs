@@ -1,7 +1,13 @@
-//! The connection of a command.
+//! The connection of a command, and the log that it looks at.
 
-use deadpool_postgres::Object;
+use std::process::ExitCode;
+
+use deadpool_postgres::{GenericClient, Object};
 use millrace_runtime::{Settings, postgres};
+use millrace_schemas::LogName;
+use millrace_store::{Log, StoreError};
+
+use crate::exit::NO;
 
 /// A connection to the database of the settings, for one command.
 ///
@@ -11,4 +17,21 @@ pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Object> {
     // statements name the log's schema, so the search path does not matter
     let pool = postgres::pool(settings.postgres_url()?, "public", 1)?;
     Ok(postgres::connect(&pool, settings.postgres_url()?).await?)
+}
+
+/// Opens a log; `None` when the database does not have it, or its creation was broken off.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub(super) async fn open(client: &impl GenericClient, name: &LogName) -> Result<Option<Log>, StoreError> {
+    match Log::open(client, name.clone()).await {
+        Err(StoreError::NoLog(_)) => Ok(None),
+        log => log.map(Some),
+    }
+}
+
+/// The answer about a log that the database does not have.
+pub(super) fn no_log(name: &LogName) -> ExitCode {
+    eprintln!("millrace: there is no log {name} in this database; `millrace log list` prints those that there are");
+    ExitCode::from(NO)
 }

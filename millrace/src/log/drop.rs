@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{client_config, consumer_config, delete_topics, group_client_ids};
 use millrace_schemas::{LogName, Registry};
-use millrace_store::{StoreError, Tables, drop_log, tables};
+use millrace_store::{Tables, drop_log, tables};
 use serde::Serialize;
 
 use super::connection::connect;
@@ -45,7 +45,9 @@ pub(super) async fn run(settings: &Settings, arguments: &DropArguments, output: 
 async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     let client = connect(settings).await?;
     if tables(&client, name).await? == Tables::Foreign {
-        return Err(StoreError::ForeignSchema(name.to_string()).into());
+        return Err(
+            Usage(format!("the Postgres schema {name} has tables that are no log's: nothing was deleted")).into()
+        );
     }
     let groups_in_use = groups_in_use(settings, name).await?;
     if !groups_in_use.is_empty() {

@@ -9,6 +9,7 @@ use millrace_runtime::kafka::{client_config, topic_partitions};
 use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry, WAYS_TO_EVOLVE};
 use millrace_store::{Log, StoreError, StoredDefinition, StoredSchema, Tables, tables};
 
+use super::connection::open;
 use super::report::Change;
 use super::versions::{NewVersion, new_versions, with_stored_texts};
 use crate::migrate::topics;
@@ -99,10 +100,7 @@ impl Plan {
 impl Existing {
     /// Reads the log; `None` when its creation was broken off.
     async fn read(client: &impl GenericClient, name: &LogName) -> anyhow::Result<Option<Self>> {
-        let log = match Log::open(client, name.clone()).await {
-            Err(StoreError::NoLog(_)) => return Ok(None),
-            log => log?,
-        };
+        let Some(log) = open(client, name).await? else { return Ok(None) };
         let stored = log.stored_schemas(client).await?;
         let definition = log.newest_definition(client).await?;
         Ok(Some(Self { log, stored, definition }))

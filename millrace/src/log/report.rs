@@ -3,6 +3,8 @@
 use millrace_schemas::FolderProblem;
 use serde::Serialize;
 
+use crate::output::escaped;
+
 /// A change that applying a folder makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
@@ -65,5 +67,5 @@ pub(super) fn text(report: &ApplyReport) -> String {
     };
     let changes = report.changes.iter().map(Change::text);
     let lines = changes.chain(report.problems.iter().map(ToString::to_string));
-    lines.fold(headline, |text, line| format!("{text}\n  {line}"))
+    lines.fold(headline, |text, line| format!("{text}\n  {}", escaped(&line)))
 }

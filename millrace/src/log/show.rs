@@ -11,7 +11,7 @@ use millrace_store::{Log, StoredSchema};
 use serde::Serialize;
 
 use super::check::stored_folder;
-use super::connection::connect;
+use super::connection::{connect, no_log, open};
 use crate::migrate::topics;
 use crate::output::Output;
 
@@ -57,7 +57,7 @@ struct ShownRecord {
 /// Runs the command.
 pub(super) async fn run(settings: &Settings, name: LogName, output: Output) -> anyhow::Result<ExitCode> {
     let client = connect(settings).await?;
-    let log = Log::open(&client, name).await?;
+    let Some(log) = open(&client, &name).await? else { return Ok(no_log(&name)) };
     let shown = look(&client, settings, &log).await?;
     output.print(&shown, text)?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! Creating topics, and checking that they exist as their log needs them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -13,6 +13,8 @@ use super::aside::aside;
 
 /// A request to the brokers that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two looks whether deleted topics are gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A topic to be created.
 #[derive(Debug, Clone)]
@@ -153,7 +155,8 @@ pub async fn topic_partitions(config: &ClientConfig, topics: &[String]) -> Resul
     .await?
 }
 
-/// Deletes those of the topics that exist, with all their records. Returns the names of the deleted ones.
+/// Deletes those of the topics that exist, with all their records, and waits until the brokers no longer name them.
+/// Returns the names of the deleted ones.
 ///
 /// # Errors
 /// When Kafka refuses or does not answer.
@@ -168,6 +171,12 @@ pub async fn delete_topics(config: &ClientConfig, topics: &[String]) -> Result<V
             Err((_, RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
             Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
         }
+    }
+    let deadline = Instant::now() + TIMEOUT;
+    while topic_partitions(config, &deleted).await?.iter().any(|partitions| *partitions > 0)
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
     Ok(deleted)
 }

@@ -33,7 +33,7 @@ impl LogToml {
                 let before = error.span().and_then(|span| text.get(..span.start));
                 let line = before.map(|before| before.matches('\n').count() + 1);
                 let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-                problems.add(file, format!("{place}{}", error.message()));
+                problems.add(file, format!("{place}{}", error.message().replace('\n', ", ")));
                 return None;
             }
         };

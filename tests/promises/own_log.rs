@@ -1,0 +1,359 @@
+//! Logs of one's own: a folder is applied, changed, refused and dropped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use millrace_runtime::kafka::{client_config, consumer_config, group_client_ids, topic_partitions};
+use serde_json::{Value, json};
+
+use crate::client::{Client, JsonCommand};
+use crate::world::{World, wait_until};
+
+crate::promises![
+    applying_a_folder_creates_its_log_and_applying_it_twice_changes_nothing,
+    a_new_optional_field_and_a_new_event_type_are_applied_to_a_log,
+    an_incompatible_change_is_refused_and_leaves_the_log_as_it_was,
+    a_dry_run_changes_no_log,
+    a_log_is_applied_to_the_end_after_it_was_broken_off,
+    two_that_apply_a_folder_at_once_make_one_log,
+    a_log_of_50_records_is_applied_in_5_seconds,
+    a_log_check_reads_every_stored_version_with_the_newest,
+    a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it
+];
+
+/// A copy of the sample folder, and the log of a unique name that it is applied to. Dropping it deletes the folder.
+struct Own<'w> {
+    world: &'w World,
+    log: String,
+    dir: PathBuf,
+}
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        // nothing depends on it
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl<'w> Own<'w> {
+    fn new(world: &'w World) -> Self {
+        let log = format!("own{}", world.log);
+        let dir = std::env::temp_dir().join(format!("millrace-{log}"));
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/logs/tickets"), &dir);
+        Self { world, log, dir }
+    }
+
+    fn write(&self, file: &str, text: &Value) {
+        fs::write(self.dir.join(file), text.to_string()).expect("the folder can be written");
+    }
+
+    /// Applies the folder. Returns the exit code and the report.
+    async fn apply(&self, more: &[&str]) -> (i32, Value) {
+        let dir = self.dir.display().to_string();
+        let arguments = [&["log", "apply", dir.as_str(), "--as", self.log.as_str(), "--output", "json"], more].concat();
+        let (code, printed) = self.world.try_millrace(&arguments).await;
+        (code, serde_json::from_str(&printed).unwrap_or_else(|_| panic!("no report: {printed}")))
+    }
+
+    /// Applies the folder, which must change something. Returns the changes.
+    async fn applied(&self) -> Vec<Value> {
+        let (code, report) = self.apply(&[]).await;
+        assert_eq!((code, &report["result"]), (0, &json!("applied")), "{report:#}");
+        report["changes"].as_array().expect("changes").clone()
+    }
+
+    async fn show(&self) -> Value {
+        serde_json::from_str(&self.world.millrace(&["log", "show", &self.log, "--output", "json"]).await).expect("JSON")
+    }
+
+    /// Everything of the log that applying may change: what the log shows, its definitions, and its subjects.
+    async fn state(&self) -> (Value, i64, Vec<String>) {
+        let client = self.world.pool(1).get().await.expect("Postgres");
+        let count = format!("SELECT count(*) FROM \"{}\".definitions", self.log);
+        (self.show().await, client.query_one(&count, &[]).await.expect("definitions").get(0), self.subjects().await)
+    }
+
+    /// The registry's versions of the log's subjects.
+    async fn subjects(&self) -> Vec<String> {
+        let url = &self.world.stack.addresses().registry_url;
+        let get = async |path: String| -> Value {
+            let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+            let answer = client.get(format!("{url}/{path}")).send().await.expect("the registry answers");
+            serde_json::from_slice(&answer.bytes().await.expect("the registry answers")).expect("JSON")
+        };
+        let mut versions = Vec::new();
+        for subject in get("subjects?deleted=true".to_owned()).await.as_array().expect("subjects") {
+            let subject = subject.as_str().expect("a name");
+            if subject.starts_with(&format!("{}.", self.log)) {
+                versions.push(format!("{subject} {}", get(format!("subjects/{subject}/versions")).await));
+            }
+        }
+        versions.sort();
+        versions
+    }
+
+    /// The partitions of the log's topics.
+    async fn topics(&self) -> Vec<usize> {
+        let names = ["commands", "events", "outcomes", "dead-letters"].map(|topic| format!("{}.{topic}", self.log));
+        let config = client_config(&self.world.settings).expect("settings");
+        topic_partitions(&config, &names).await.expect("Kafka")
+    }
+
+    async fn drop_log(&self) -> (i32, String) {
+        self.world.try_millrace(&["log", "drop", &self.log, "--yes-really-delete", &self.log]).await
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("the sample folder") {
+        let (path, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("the sample folder");
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => drop(fs::copy(path, to).expect("the folder can be written")),
+        }
+    }
+}
+
+/// The text of an event's schema.
+fn event(name: &str, fields: Value) -> Value {
+    json!({"type": "record", "name": name, "namespace": "helpdesk", "fields": fields})
+}
+
+fn changes(changes: &[Value], kind: &str) -> usize {
+    changes.iter().filter(|change| change["change"] == kind).count()
+}
+
+async fn applying_a_folder_creates_its_log_and_applying_it_twice_changes_nothing(world: World) {
+    let own = Own::new(&world);
+    let made = own.applied().await;
+    let counts = ["create-log", "create-topic", "add-schema", "keep-files"].map(|kind| changes(&made, kind));
+    // two versions of TicketOpened, one of TicketClosed, Append, Outcome
+    assert_eq!(counts, [1, 4, 5, 1], "{made:#?}");
+    let shown = own.show().await;
+    let facts = ["definition", "partitions", "rules", "stream_types"].map(|fact| shown[fact].clone());
+    assert_eq!(facts, [json!("tickets"), json!(3), json!("append"), json!(["ticket"])]);
+    let records: Vec<(&str, i64)> = shown["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| (record["full_name"].as_str().expect("a name"), record["versions"].as_i64().expect("a number")))
+        .collect();
+    let expected =
+        [("millrace.Append", 1), ("helpdesk.TicketClosed", 1), ("helpdesk.TicketOpened", 2), ("millrace.Outcome", 1)];
+    assert_eq!(records, expected);
+    wait_until("the topics are there", async || own.topics().await == [3, 3, 3, 3]).await;
+    let listed = world.millrace(&["log", "list"]).await;
+    assert!(listed.contains(&own.log) && listed.contains(world.log.as_str()), "{listed}");
+
+    let before = own.state().await;
+    let (code, again) = own.apply(&[]).await;
+    assert_eq!((code, &again["result"], &again["changes"]), (0, &json!("nothing-to-change"), &json!([])), "{again:#}");
+    // the same, formatted otherwise
+    let path = own.dir.join("events/TicketClosed.avsc");
+    let text: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the file")).expect("JSON");
+    own.write("events/TicketClosed.avsc", &text);
+    assert_eq!(own.apply(&[]).await.1["result"], "nothing-to-change");
+    assert_eq!(own.state().await, before);
+    world.millrace(&["log", "check", &own.dir.display().to_string()]).await;
+    world.millrace(&["log", "check", &own.log]).await;
+    own.drop_log().await;
+}
+
+async fn a_new_optional_field_and_a_new_event_type_are_applied_to_a_log(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let note = json!({"name": "note", "type": ["null", "string"], "default": null});
+    own.write(
+        "events/TicketClosed.avsc",
+        &event("TicketClosed", json!([{"name": "ticket_id", "type": "string"}, note])),
+    );
+    own.write("events/TicketReopened.avsc", &event("TicketReopened", json!([{"name": "ticket_id", "type": "string"}])));
+    let made = own.applied().await;
+    let added: Vec<String> =
+        made.iter().filter(|change| change["change"] == "add-schema").map(ToString::to_string).collect();
+    assert_eq!(added.len(), 2, "{made:#?}");
+    assert!(added[0].contains("TicketClosed") && added[0].contains("\"version\":2"), "{added:?}");
+    assert!(added[1].contains("TicketReopened") && added[1].contains("\"version\":1"), "{added:?}");
+    world.millrace(&["log", "check", &own.log]).await;
+    let (code, _) = own.apply(&[]).await;
+    assert_eq!(code, 0);
+    own.drop_log().await;
+}
+
+async fn an_incompatible_change_is_refused_and_leaves_the_log_as_it_was(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let before = own.state().await;
+    let id = json!({"name": "ticket_id", "type": "string"});
+    let refusals = [
+        (
+            event("TicketClosed", json!([id, {"name": "by", "type": "string"}])),
+            "by: the field is new and has no default",
+        ),
+        (event("TicketClosed", json!([{"name": "ticket_id", "type": "long"}])), "ticket_id: the type was a string"),
+        (event("TicketClosed", json!([])), "ticket_id: the field was removed"),
+    ];
+    for (changed, expected) in refusals {
+        own.write("events/TicketClosed.avsc", &changed);
+        let (code, report) = own.apply(&[]).await;
+        let problem = report["problems"][0]["problem"].as_str().unwrap_or_default();
+        assert_eq!(
+            (code, &report["result"], &report["problems"][0]["file"]),
+            (1, &json!("refused"), &json!("events/TicketClosed.avsc"))
+        );
+        assert!(problem.contains(expected) && problem.contains("a record with a new name"), "{report:#}");
+    }
+    fs::remove_file(own.dir.join("events/TicketClosed.avsc")).expect("the file");
+    let toml =
+        fs::read_to_string(own.dir.join("log.toml")).expect("the file").replace("partitions = 3", "partitions = 4");
+    fs::write(own.dir.join("log.toml"), toml).expect("the folder can be written");
+    let (code, report) = own.apply(&[]).await;
+    let problems = report["problems"].to_string();
+    assert_eq!(code, 1);
+    assert!(problems.contains("the log has this record, so the file must stay"), "{problems}");
+    assert!(problems.contains("has 3 for ever: write partitions = 3"), "{problems}");
+    assert_eq!(own.state().await, before);
+
+    // somebody else's schema
+    let client = world.pool(1).get().await.expect("Postgres");
+    client.batch_execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.things ()").await.expect("Postgres");
+    let dir = own.dir.display().to_string();
+    let (code, printed) = world.try_millrace(&["log", "apply", &dir, "--as", "elsewhere"]).await;
+    assert!(code == 1 && printed.contains("has tables that are no log's"), "{printed}");
+    assert_eq!(world.try_millrace(&["log", "drop", "elsewhere", "--yes-really-delete", "elsewhere"]).await.0, 2);
+
+    // the ledger's definition is in the program
+    let (code, printed) = world.try_millrace(&["log", "apply", &dir, "--as", world.log.as_str()]).await;
+    assert!(code == 1 && printed.contains("was created from the definition ledger"), "{printed}");
+    own.drop_log().await;
+}
+
+async fn a_dry_run_changes_no_log(world: World) {
+    let own = Own::new(&world);
+    let (code, report) = own.apply(&["--dry-run"]).await;
+    assert_eq!((code, &report["result"]), (0, &json!("planned")), "{report:#}");
+    let planned = report["changes"].as_array().expect("changes").clone();
+    assert_eq!(own.topics().await, [0; 4]);
+    assert_eq!(own.subjects().await, [""; 0]);
+    assert_eq!(world.try_millrace(&["log", "show", &own.log]).await.0, 1, "there is no log");
+    assert_eq!(own.applied().await, planned, "the plan was right");
+
+    own.write("events/TicketLost.avsc", &event("TicketLost", json!([])));
+    let before = own.state().await;
+    let (code, report) = own.apply(&["--dry-run"]).await;
+    assert_eq!((code, changes(report["changes"].as_array().expect("changes"), "add-schema")), (0, 1), "{report:#}");
+    assert_eq!(own.state().await, before);
+    own.drop_log().await;
+}
+
+async fn a_log_is_applied_to_the_end_after_it_was_broken_off(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let before = own.state().await;
+    let client = world.pool(1).get().await.expect("Postgres");
+    let log = &own.log;
+    for broken_off in [
+        // before the definition was stored
+        format!("DELETE FROM \"{log}\".definitions"),
+        // after the registry had the schemas
+        format!("DELETE FROM \"{log}\".definitions; DELETE FROM \"{log}\".schemas WHERE name = 'TicketOpened'"),
+        // after the tables were made
+        format!("DELETE FROM \"{log}\".definitions; DELETE FROM \"{log}\".schemas; DELETE FROM \"{log}\".log"),
+    ] {
+        client.batch_execute(&broken_off).await.expect("Postgres");
+        own.applied().await;
+        let (mut shown, _, subjects) = own.state().await;
+        shown["applied_at"] = before.0["applied_at"].clone();
+        assert_eq!((shown, subjects), (before.0.clone(), before.2.clone()));
+    }
+    own.drop_log().await;
+}
+
+async fn two_that_apply_a_folder_at_once_make_one_log(world: World) {
+    let own = Own::new(&world);
+    let both = tokio::join!(own.apply(&[]), own.apply(&[]));
+    let mut results = [both.0.1["result"].clone(), both.1.1["result"].clone()].map(|result| result.to_string());
+    results.sort();
+    assert_eq!(results, ["\"applied\"", "\"nothing-to-change\""]);
+    assert_eq!(own.state().await.1, 1);
+    own.drop_log().await;
+}
+
+async fn a_log_of_50_records_is_applied_in_5_seconds(world: World) {
+    let own = Own::new(&world);
+    for number in 0..48 {
+        let name = format!("TicketMoved{number}");
+        own.write(&format!("events/{name}.avsc"), &event(&name, json!([{"name": "ticket_id", "type": "string"}])));
+    }
+    // the machine is shared, so the best of three counts
+    let mut best = Duration::MAX;
+    for attempt in 0..3 {
+        let log = format!("{}x{attempt}", own.log);
+        let begun = Instant::now();
+        world.millrace(&["log", "apply", &own.dir.display().to_string(), "--as", &log]).await;
+        println!("50 records were applied in {} ms", begun.elapsed().as_millis());
+        best = best.min(begun.elapsed());
+        world.millrace(&["log", "drop", &log, "--yes-really-delete", &log]).await;
+        if best < Duration::from_secs(5) {
+            return;
+        }
+    }
+    panic!("50 records take {} ms", best.as_millis());
+}
+
+async fn a_log_check_reads_every_stored_version_with_the_newest(world: World) {
+    let writer = world.service(&["writer"]).await;
+    Client::new(&world).send(&JsonCommand::open("open-a", "a", None)).await;
+    world.wait_for_outcomes(1).await;
+    drop(writer);
+    let check = async || {
+        let (code, printed) = world.try_millrace(&["log", "check", world.log.as_str(), "--output", "json"]).await;
+        (code, serde_json::from_str::<Value>(&printed).expect("JSON"))
+    };
+    let (code, checked) = check().await;
+    assert_eq!((code, &checked["versions"], &checked["problems"]), (0, &json!(7), &json!([])), "{checked:#}");
+    assert_eq!(checked["decoded"], 2, "an event and an outcome");
+
+    // events of a version that the newest can't read, and one that no longer is what its schema says
+    let client = world.pool(1).get().await.expect("Postgres");
+    let newer = event("AccountClosed", json!([{"name": "account_id", "type": "long"}])).to_string();
+    let newer = newer.replace("helpdesk", "millrace.ledger");
+    let add = "INSERT INTO schemas (topic, name, version, registry_id, avsc, fingerprint)
+               VALUES ('events', 'AccountClosed', 2, 999, $1, sha256(convert_to($1, 'UTF8')))";
+    client.execute(add, &[&newer]).await.expect("Postgres");
+    client.batch_execute("UPDATE commands SET outcome = outcome || '\\x00'::bytea").await.expect("Postgres");
+    let (code, checked) = check().await;
+    let problems = checked["problems"].to_string();
+    assert_eq!(code, 1, "{problems}");
+    assert!(problems.contains("events/AccountClosed, version 1"), "{problems}");
+    assert!(problems.contains("account_id: the type was a string and is a long now"), "{problems}");
+    assert!(problems.contains("stored data can't be read: 1 bytes are left over"), "{problems}");
+}
+
+async fn a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let (code, printed) = world.try_millrace(&["log", "drop", &own.log, "--yes-really-delete", "other"]).await;
+    assert!(code == 2 && printed.contains("nothing was deleted"), "{printed}");
+    assert_eq!(world.try_millrace(&["log", "drop", &own.log]).await.0, 2);
+    let relay = world.service(&["relay", "--log", &own.log]).await;
+    let group = consumer_config(&world.settings, &format!("{}.relay", own.log)).expect("settings");
+    let is_member = async || group_client_ids(&group).await.is_ok_and(|members| !members.is_empty());
+    wait_until("the relay is a member of its group", is_member).await;
+    let (code, printed) = own.drop_log().await;
+    assert!(code == 1 && printed.contains("stop its writers and relays first"), "{printed}");
+    own.show().await;
+    drop(relay);
+
+    wait_until("the relay is no member any more", async || own.drop_log().await.0 == 0).await;
+    wait_until("the topics are gone", async || own.topics().await == [0; 4]).await;
+    assert_eq!(own.subjects().await, [""; 0]);
+    assert!(!world.millrace(&["log", "list"]).await.contains(&own.log));
+    let (code, printed) = own.drop_log().await;
+    assert!(code == 0 && printed.contains("there is nothing of it"), "{printed}");
+    // the name is free again
+    own.applied().await;
+    own.drop_log().await;
+}
