@@ -11,12 +11,14 @@ mod faults;
 mod guards;
 mod hanging;
 mod leaderless;
+mod long_stream;
 mod metadata;
 mod older_client;
 mod outages;
 mod overtaken;
 mod positions;
 mod projection;
+mod proxy;
 mod publishable;
 mod raw_record;
 mod search;
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         hanging::promises(),
         standby::promises(),
         leaderless::promises(),
+        long_stream::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
