@@ -85,8 +85,7 @@ impl StoreError {
 
     /// Whether Postgres refused these data and always will: a value out of range, a row that is too large.
     pub fn is_refusal(&self) -> bool {
-        let Self::Postgres(error) = self else { return false };
-        error.code().is_some_and(|state| matches!(state.code().get(..2), Some("22" | "54")))
+        matches!(self, Self::Postgres(error) if sql_state::remedy_of(error) == Remedy::Data)
     }
 }
 

@@ -11,8 +11,10 @@ pub enum Remedy {
     Retry,
     /// Somebody has to mend the server: its tables, privileges or disk. Then the same statement succeeds.
     Repair,
-    /// Other data: the server will never store these.
+    /// Other data: the server will never store these, in any table. A value is out of range, or a row too large.
     Data,
+    /// Other data or another rule of this database: a constraint, a trigger or a function refuses them.
+    Rule,
     /// Another statement: this one does not fit the tables or its parameters, whatever the data.
     Statement,
 }
@@ -31,8 +33,10 @@ pub fn remedy(state: &SqlState) -> Remedy {
         code => match code.get(..2).unwrap_or_default() {
             // connection, rollback (deadlock, serialization), resources, object in use, operator's intervention
             "08" | "40" | "53" | "55" | "57" => Remedy::Retry,
-            // cardinality, data exception, integrity constraint, check option, program limit, raised by a function
-            "21" | "22" | "23" | "44" | "54" | "P0" => Remedy::Data,
+            // data exception, program limit
+            "22" | "54" => Remedy::Data,
+            // cardinality, integrity constraint, check option, raised by a function
+            "21" | "23" | "44" | "P0" => Remedy::Rule,
             // feature not supported, transaction state, syntax or access rule
             "0A" | "25" | "42" => Remedy::Statement,
             // authorization, catalog, system, internal, and classes of the future: other data would not help
@@ -85,9 +89,11 @@ mod tests {
             (SqlState::INVALID_PASSWORD, Remedy::Repair),
             (SqlState::INTERNAL_ERROR, Remedy::Repair),
             (SqlState::INVALID_TEXT_REPRESENTATION, Remedy::Data),
-            (SqlState::CHECK_VIOLATION, Remedy::Data),
+            (SqlState::NUMERIC_VALUE_OUT_OF_RANGE, Remedy::Data),
             (SqlState::STATEMENT_TOO_COMPLEX, Remedy::Data),
-            (SqlState::RAISE_EXCEPTION, Remedy::Data),
+            (SqlState::CHECK_VIOLATION, Remedy::Rule),
+            (SqlState::UNIQUE_VIOLATION, Remedy::Rule),
+            (SqlState::RAISE_EXCEPTION, Remedy::Rule),
             (SqlState::UNDEFINED_COLUMN, Remedy::Statement),
             (SqlState::UNDEFINED_FUNCTION, Remedy::Statement),
             (SqlState::DATATYPE_MISMATCH, Remedy::Statement),

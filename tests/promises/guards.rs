@@ -75,7 +75,8 @@ async fn a_service_whose_postgres_is_read_only_is_live_and_not_ready(world: Worl
     wait_until("the writer is ready again", async || status(&writer, "readyz").await == Some(200)).await;
 }
 
-async fn status(service: &Service, path: &str) -> Option<u16> {
+/// The status of an answer; `None` without one.
+pub async fn status(service: &Service, path: &str) -> Option<u16> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let answer = client.get(format!("http://{}/{path}", service.address())).send().await.ok()?;
     Some(answer.status().as_u16())

@@ -12,6 +12,7 @@ mod guards;
 mod guide;
 mod hanging;
 mod leaderless;
+mod long_stream;
 mod metadata;
 mod older_client;
 mod outages;
@@ -19,6 +20,7 @@ mod overtaken;
 mod own_log;
 mod positions;
 mod projection;
+mod proxy;
 mod publishable;
 mod raw_record;
 mod rust_log;
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         hanging::promises(),
         standby::promises(),
         leaderless::promises(),
+        long_stream::promises(),
         chaos::promises(),
     ];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

@@ -25,8 +25,8 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 const CATCH_UP: i64 = 20_000;
 /// The page of a partition while catching up.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 1024 * 1024 };
-/// The load of a long stream beats after so many events, because it may take minutes.
-const BEAT: i64 = 1_000;
+/// A load beats after so many events, because a long stream, or many, may take minutes.
+const BEAT: usize = 1_000;
 
 /// A stream's state at a version.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +111,7 @@ impl<D: Domain> Cache<D> {
     ) -> Result<bool, StoreError> {
         STREAMS.with_label_values(&["log"]).inc_by(streams.len() as u64);
         let last_known: Vec<i64> = streams.iter().map(|id| self.head(log.partition_of(id)).position).collect();
-        let mut is_ahead = false;
+        let (mut is_ahead, mut loaded) = (false, 0_usize);
         let mut found: Vec<Versioned<D::State>> = vec![Versioned::default(); streams.len()];
         if has_state::<D>() {
             let from_the_start: Vec<_> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
@@ -119,7 +119,8 @@ impl<D: Domain> Cache<D> {
                 is_ahead |= event.position > last_known[event.stream];
                 let stream = &mut found[event.stream];
                 evolve(&*self.domain, stream, event.version, event.schema, event.datum)?;
-                if event.version % BEAT == 0 {
+                loaded += 1;
+                if loaded.is_multiple_of(BEAT) {
                     health.beat();
                 }
                 Ok(())

@@ -20,7 +20,7 @@ pub(crate) fn of_statement(error: &tokio_postgres::Error) -> Fault {
 fn of_remedy(remedy: Remedy) -> Fault {
     match remedy {
         Remedy::Retry | Remedy::Repair => Fault::Surroundings,
-        Remedy::Data | Remedy::Statement => Fault::Event,
+        Remedy::Data | Remedy::Rule | Remedy::Statement => Fault::Event,
     }
 }
 
