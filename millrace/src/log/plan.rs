@@ -56,20 +56,8 @@ impl Plan {
             Err(problems) => return Ok(Err(problems)),
         };
         let mut problems = existing.as_ref().map(|existing| existing.problems(&folder)).unwrap_or_default();
-        let missing_topics = match missing_topics(settings, name, &folder).await? {
-            Ok(missing) => missing,
-            Err(found) => {
-                problems.extend(found);
-                vec![]
-            }
-        };
-        let new = match new_versions(&folder, &stored) {
-            Ok(new) => new,
-            Err(found) => {
-                problems.extend(found);
-                vec![]
-            }
-        };
+        let missing_topics = kept(missing_topics(settings, name, &folder).await?, &mut problems);
+        let new = kept(new_versions(&folder, &stored), &mut problems);
         problems.extend(objections(settings, name, &folder, &new).await?);
         if !problems.is_empty() {
             return Ok(Err(problems));
@@ -82,8 +70,7 @@ impl Plan {
         }
         changes.extend(missing_topics.into_iter().map(|topic| Change::CreateTopic { topic }));
         changes.extend(new.iter().map(|new| new.change(name)));
-        let kept = existing.and_then(|existing| existing.definition).map(|definition| definition.files);
-        let files = differing(kept.as_ref().unwrap_or(&BTreeMap::new()), &folder.files);
+        let files = differing(&existing.map(Existing::files).unwrap_or_default(), &folder.files);
         if !files.is_empty() {
             changes.push(Change::KeepFiles { files });
         }
@@ -104,6 +91,11 @@ impl Existing {
         let stored = log.stored_schemas(client).await?;
         let definition = log.newest_definition(client).await?;
         Ok(Some(Self { log, stored, definition }))
+    }
+
+    /// The files that were applied last.
+    fn files(self) -> BTreeMap<String, String> {
+        self.definition.map(|definition| definition.files).unwrap_or_default()
     }
 
     /// What the log's creation has fixed, and the folder says otherwise.
@@ -130,6 +122,14 @@ impl NewVersion<'_> {
     fn change(&self, log: &LogName) -> Change {
         Change::AddSchema { subject: self.record.subject(log), version: self.number }
     }
+}
+
+/// What was found; otherwise nothing, and the problems are added.
+fn kept<T>(found: Result<Vec<T>, Vec<FolderProblem>>, problems: &mut Vec<FolderProblem>) -> Vec<T> {
+    found.unwrap_or_else(|found| {
+        problems.extend(found);
+        vec![]
+    })
 }
 
 fn of_log(problem: String) -> FolderProblem {

@@ -15,6 +15,7 @@ const MAX_RECORDS: usize = 500;
 const PLATFORM: [&str; 2] = ["Append", "Outcome"];
 /// The namespace of the platform's own records.
 const PLATFORM_NAMESPACE: &str = "millrace";
+
 /// A file with a version of a record.
 struct RecordFile<'f> {
     path: &'f str,
