@@ -100,7 +100,7 @@ fn an_edge_that_is_not_drawn_is_named_whatever_its_kind() {
             {"name": "serde", "kind": null, "source": "registry+elsewhere"},
         ]},
         {"name": "millrace-schemas", "dependencies": [edge("millrace-store", json!("dev"))]},
-        {"name": "millrace-runtime", "dependencies": [edge("millrace-schemas", json!("build"))]},
+        {"name": "millrace-runtime", "dependencies": [edge("millrace-store", json!("build"))]},
         {"name": "millrace-newcomer", "dependencies": [edge("millrace-store", Value::Null)]},
         {"name": "millrace", "dependencies": [edge("millrace-relay", Value::Null), edge("millrace-demo", json!("dev"))]},
         {"name": "millrace-bench", "dependencies": [edge("millrace", Value::Null), edge("millrace-demo", Value::Null)]},
@@ -111,7 +111,7 @@ fn an_edge_that_is_not_drawn_is_named_whatever_its_kind() {
         [
             "millrace-writer -> millrace-relay (normal)",
             "millrace-schemas -> millrace-store (dev)",
-            "millrace-runtime -> millrace-schemas (build)",
+            "millrace-runtime -> millrace-store (build)",
             "millrace-newcomer -> millrace-store (normal)",
             "millrace -> millrace-demo (dev)",
             "millrace-bench -> millrace-demo (normal)",

@@ -7,6 +7,8 @@ use clap::{Args, Parser, ValueEnum};
 use millrace::{FolderArguments, Output, SettingsArguments};
 use serde::Serialize;
 
+use crate::rules::Rules;
+
 /// Where the benchmark runs.
 const WHERE: &str = "\
 With MILLRACE_POSTGRES_URL set, the benchmark runs on the servers of the settings. There it makes a log, a database and \
@@ -61,6 +63,9 @@ pub struct BenchArguments {
     /// The same seed makes the same work.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Who decides the commands, in end-to-end.
+    #[arg(long, value_enum, default_value_t = Rules::Rust)]
+    pub domain: Rules,
     /// Run the search projector too, in end-to-end.
     #[arg(long)]
     pub with_search: bool,

@@ -18,6 +18,7 @@ mod project;
 mod rebuild_read;
 mod relay;
 mod report;
+mod rules;
 mod run;
 mod servers;
 mod service;
@@ -38,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if millrace::is_asked_for_service() {
-        return millrace::main([millrace::ledger()]);
+        return millrace::main(rules::logs());
     }
     let Cli { settings, output, bench } = Cli::parse();
     millrace::run(run::run(&settings, &bench, output))

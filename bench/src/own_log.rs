@@ -15,6 +15,7 @@ use reqwest::Url;
 use tokio_postgres::NoTls;
 
 use crate::fill::open_accounts;
+use crate::rules::Rules;
 
 /// The topic that a flat-out producer sends to.
 const CEILING: &str = "ceiling";
@@ -25,6 +26,8 @@ pub struct OwnLog {
     pub name: LogName,
     /// The settings, with this log and its database.
     pub settings: Settings,
+    /// Who decides its commands.
+    pub rules: Rules,
     /// Flags that give services the same settings.
     pub flags: Vec<String>,
     /// Where its services write their logs.
@@ -38,7 +41,7 @@ impl OwnLog {
     ///
     /// # Errors
     /// When a server refuses or does not answer.
-    pub async fn create(arguments: &SettingsArguments, settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn create(arguments: &SettingsArguments, settings: &Settings, rules: Rules) -> anyhow::Result<Self> {
         let name: LogName = format!("bench{:08x}", fastrand::u32(..)).parse()?;
         let postgres_url = settings.postgres_url()?.to_owned();
         execute(&postgres_url, &format!("CREATE DATABASE {name}")).await.context("a database can't be made")?;
@@ -50,8 +53,8 @@ impl OwnLog {
         let flags = arguments.for_services(&settings)?;
         let folder = std::env::temp_dir().join(format!("millrace-{name}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
-        let log = Self { name, settings, flags, folder, postgres_url };
-        match prepare(&Logs::new([millrace::ledger()]), &log.settings).await {
+        let log = Self { name, settings, rules, flags, folder, postgres_url };
+        match prepare(&Logs::new([rules.log()]), &log.settings).await {
             Ok(()) => Ok(log),
             Err(error) => {
                 log.delete().await?;
@@ -107,7 +110,7 @@ impl OwnLog {
             name.dead_letters_topic(),
             self.ceiling_topic(),
         ];
-        let projectors = millrace::ledger().projectors();
+        let projectors = self.rules.log().projectors();
         let groups = projectors.iter().map(|projector| name.projector_group(projector.name(), 1));
         let groups: Vec<String> = groups.chain([name.writer_group(), name.relay_group()]).collect();
         let admin: AdminClient<DefaultClientContext> = client_config(&self.settings)?.create()?;
@@ -122,7 +125,8 @@ impl OwnLog {
     async fn delete_subjects(&self) -> anyhow::Result<()> {
         let base = self.settings.registry_url()?.trim_end_matches('/');
         let client = reqwest::Client::new();
-        for record in millrace::ledger().definition().records() {
+        let log = self.rules.log();
+        for record in log.definition().records() {
             let url = format!("{base}/subjects/{}", record.subject(&self.name));
             for url in [url.clone(), format!("{url}?permanent=true")] {
                 client.delete(url).send().await?;

@@ -93,7 +93,7 @@ impl Bench<'_> {
         name: &str,
         measure: impl AsyncFnOnce(&OwnLog) -> anyhow::Result<Vec<Measured>>,
     ) -> anyhow::Result<Vec<Measured>> {
-        let log = OwnLog::create(self.settings_arguments, &self.servers.settings).await?;
+        let log = OwnLog::create(self.settings_arguments, &self.servers.settings, self.arguments.domain).await?;
         Console::new().line(&format!("{name}: in log {}", log.name));
         let measured = tokio::select! {
             measured = measure(&log) => measured,

@@ -52,8 +52,8 @@ struct Source<'a> {
 pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result<Measured> {
     let (log, pool) = own.open(2).await?;
     let registry = Registry::new(own.settings.registry_url()?)?;
-    let codec = Codec::connect(registry, &own.name, millrace::ledger().definition()).await?;
-    let commands = Commands::prepare(Work::all(arguments), &streams()?, &codec)?;
+    let codec = Codec::connect(registry, &own.name, own.rules.log().definition()).await?;
+    let commands = Commands::prepare(Work::all(arguments), &streams()?, &codec, own.rules)?;
     let mut source = Source { own, producer: CommandProducer::new(&own.settings)?, commands, sent: 0 };
     let count = arguments.writers.map_or(WRITERS, u16::from);
     let events = arguments.events.map_or(EVENTS, u64::from);

@@ -210,7 +210,8 @@ impl Logs {
         let described = match folder.files.remove(LogFolder::DOMAIN) {
             None => Described::Append(folder.definition),
             Some(rules) => {
-                let domain = DeclaredDomain::parse(folder.definition, &folder.stream_types, LogFolder::DOMAIN, &rules);
+                let stream_types = folder.definition.stream_types.clone();
+                let domain = DeclaredDomain::parse(folder.definition, &stream_types, LogFolder::DOMAIN, &rules);
                 Described::Declared(domain.map_err(|problems| unreadable(problems.to_string()))?)
             }
         };

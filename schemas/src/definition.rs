@@ -51,6 +51,8 @@ impl std::str::FromStr for Topic {
 pub struct LogDefinition {
     /// The definition's name, such as `orders`. A log created from it may have another name.
     pub name: String,
+    /// The types of the log's streams, such as `order`; none: streams of any type.
+    pub stream_types: Vec<String>,
     records: Vec<RecordDefinition>,
 }
 
@@ -98,7 +100,13 @@ impl LogDefinition {
         let texts = texts.chain(events.iter().map(|text| (Topic::Events, *text)));
         let records =
             texts.chain([(Topic::Outcomes, outcome)]).map(|(topic, text)| RecordDefinition::parse(topic, text));
-        Ok(Self { name: name.to_owned(), records: records.collect::<Result<_, _>>()? })
+        Ok(Self { name: name.to_owned(), stream_types: Vec::new(), records: records.collect::<Result<_, _>>()? })
+    }
+
+    /// The same for streams of these types only.
+    #[must_use]
+    pub fn with_stream_types(self, stream_types: Vec<String>) -> Self {
+        Self { stream_types, ..self }
     }
 
     /// All records: commands, events, and the outcome.

@@ -97,16 +97,16 @@ impl Service {
         let mut stages = self.join()?;
         let ran = loop {
             let watch = DefinitionWatch::new(self.pool.clone(), self.log.clone(), number);
-            let stream_types = folder.stream_types;
+            let stream_types = folder.definition.stream_types.clone();
             let ran = match folder.files.remove(LogFolder::DOMAIN) {
                 None => {
                     let domain = NoRules { definition: folder.definition };
-                    self.run_with(domain, &mut stages, Described { stream_types, watch }).await
+                    self.run_with(domain, &mut stages, watch).await
                 }
                 Some(rules) => {
                     let file = format!("{}/{}", folder.name, LogFolder::DOMAIN);
                     match DeclaredDomain::parse(folder.definition, &stream_types, &file, &rules) {
-                        Ok(domain) => self.run_with(domain, &mut stages, Described { stream_types, watch }).await,
+                        Ok(domain) => self.run_with(domain, &mut stages, watch).await,
                         Err(problems) => Err(self.unreadable(number, problems.to_string()).into()),
                     }
                 }
@@ -144,10 +144,10 @@ impl Service {
         &self,
         domain: D,
         stages: &mut Stages<'_>,
-        described: Described,
+        watch: DefinitionWatch,
     ) -> Result<Next, Ended> {
         let schemas = self.schemas(&domain).await?;
-        stages.run(Arc::new(domain), schemas, Some(described)).await
+        stages.run(Arc::new(domain), schemas, Some(watch)).await
     }
 
     /// Joins the group.
@@ -183,12 +183,6 @@ impl Service {
     }
 }
 
-/// What the stages need of a definition that was applied to the log.
-struct Described {
-    stream_types: Vec<String>,
-    watch: DefinitionWatch,
-}
-
 /// The three stages of a writer that is a member of its group.
 struct Stages<'a> {
     service: &'a Service,
@@ -207,7 +201,7 @@ impl Stages<'_> {
         &mut self,
         domain: Arc<D>,
         (codec, encoder): (Codec, Encoder),
-        described: Option<Described>,
+        watch: Option<DefinitionWatch>,
     ) -> Result<Next, Ended> {
         let Service { startup, pool, log } = self.service;
         let Startup { settings, health, shutdown, .. } = startup;
@@ -236,11 +230,10 @@ impl Stages<'_> {
             expected: &mut self.expected,
         };
         let append = codec.newest(Topic::Commands, APPEND).ok();
-        let (watch, stream_types) = described.map(|d| (d.watch, d.stream_types)).unzip();
-        let appends = append.zip(stream_types).map(|(schema, stream_types)| Appends {
+        let appends = append.map(|schema| Appends {
             schema,
             encoder: encoder.clone(),
-            stream_types,
+            stream_types: domain.definition().stream_types.clone(),
             max_events: settings.max_append_events,
         });
         let schemas = Schemas::new(Arc::new(codec), health, shutdown);

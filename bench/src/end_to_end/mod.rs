@@ -3,6 +3,7 @@
 //! With a rate, each command has its time of sending fixed beforehand, and latency counts from that time, so that stalls
 //! count. Without a rate, commands are sent as fast as a bound on commands without an outcome allows.
 
+mod appended;
 mod listen;
 mod look;
 mod run;

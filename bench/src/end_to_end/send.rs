@@ -11,8 +11,10 @@ use millrace_schemas::headers::AVRO;
 use millrace_schemas::{Codec, StreamId, Topic};
 use tokio::sync::oneshot;
 
+use super::appended::Append;
 use super::run::{CHUNK, Run};
 use crate::command_id::command_id;
+use crate::rules::Rules;
 use crate::work::Work;
 
 /// Different commands that are made beforehand; they are sent over and over, with new ids.
@@ -23,27 +25,38 @@ const MOST_UNHEARD: u64 = 20_000;
 const TICK: Duration = Duration::from_millis(1);
 
 /// Commands, encoded beforehand: making them takes no processor time from the pipeline.
-pub struct Commands(Vec<(StreamId, Vec<u8>)>);
+pub struct Commands {
+    /// The type of all of them.
+    name: &'static str,
+    /// The first stream and the value of each.
+    made: Vec<(StreamId, Vec<u8>)>,
+}
 
 type Delivery = oneshot::Receiver<Result<Delivered, DeliveryError>>;
 
 impl Commands {
     /// Makes them.
-    pub fn prepare(mut work: Work, streams: &[StreamId], codec: &Codec) -> anyhow::Result<Self> {
-        let schema = codec.newest(Topic::Commands, "PostEntrySet")?;
+    pub fn prepare(mut work: Work, streams: &[StreamId], codec: &Codec, rules: Rules) -> anyhow::Result<Self> {
+        let name = if rules == Rules::Append { "Append" } else { "PostEntrySet" };
+        let schema = codec.newest(Topic::Commands, name)?;
+        let posted = codec.newest(Topic::Events, "EntryPosted")?;
         let commands = (0..COMMANDS).map(|_| {
             let set = work.next_set();
-            Ok((streams[set.accounts[0]].clone(), schema.encode_framed(&set.command)?))
+            let value = match rules {
+                Rules::Append => schema.encode_framed(&Append::of(&set, streams, posted)?)?,
+                Rules::Rust | Rules::Declared => schema.encode_framed(&set.command)?,
+            };
+            Ok((streams[set.accounts[0]].clone(), value))
         });
-        Ok(Self(commands.collect::<anyhow::Result<_>>()?))
+        Ok(Self { name, made: commands.collect::<anyhow::Result<_>>()? })
     }
 
     /// The command of that number; its id holds the number.
     pub fn get(&self, number: u64) -> OutgoingCommand {
-        let (stream, value) = &self.0[(number % self.0.len() as u64) as usize];
+        let (stream, value) = &self.made[(number % self.made.len() as u64) as usize];
         OutgoingCommand {
             id: command_id(number),
-            name: "PostEntrySet".to_owned(),
+            name: self.name.to_owned(),
             key: Some(stream.to_string()),
             content_type: AVRO,
             value: value.clone(),

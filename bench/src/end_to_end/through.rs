@@ -86,12 +86,12 @@ impl<'a> Through<'a> {
         arguments: &BenchArguments,
     ) -> anyhow::Result<Self> {
         let registry = Registry::new(own.settings.registry_url()?)?;
-        let codec = Codec::connect(registry, &own.name, millrace::ledger().definition()).await?;
+        let codec = Codec::connect(registry, &own.name, own.rules.log().definition()).await?;
         let (config, topic) = (client_config(&own.settings)?, own.name.outcomes_topic());
         Ok(Self {
             log,
             pool,
-            commands: Commands::prepare(Work::all(arguments), &streams()?, &codec)?,
+            commands: Commands::prepare(Work::all(arguments), &streams()?, &codec, own.rules)?,
             producer: CommandProducer::new(&own.settings)?,
             codec,
             outcomes: reader(&config, &topic, log.partitions() as i32, Offset::Beginning)?,

@@ -31,7 +31,7 @@ pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
         Ok(copy) => copy.definition,
         Err(problems) => return problems,
     };
-    match DeclaredDomain::parse(definition, &folder.stream_types, LogFolder::DOMAIN, rules) {
+    match DeclaredDomain::parse(definition, &folder.definition.stream_types, LogFolder::DOMAIN, rules) {
         Ok(domain) => {
             let failed = cases.iter().filter_map(|(file, text)| domain.check_cases(file, text).err());
             failed.flat_map(problems).collect()

@@ -76,7 +76,7 @@ async fn look(client: &impl GenericClient, settings: &Settings, log: &Log) -> an
         log: log.name().to_string(),
         definition: log.definition().to_owned(),
         partitions: log.partitions(),
-        stream_types: folder.map(|folder: LogFolder| folder.stream_types),
+        stream_types: folder.map(|folder: LogFolder| folder.definition.stream_types),
         rules,
         applied_at: definition.map(|definition| definition.applied_at),
         topics: topics(settings, log.name(), log.partitions()).into_iter().map(|topic| topic.name).collect(),

@@ -29,8 +29,6 @@ pub struct LogFolder {
     pub name: LogName,
     /// The number of partitions of a new log.
     pub partitions: u32,
-    /// The types of the log's streams, such as `order`; no event goes to a stream of another type.
-    pub stream_types: Vec<String>,
     /// The newest version of each record. Without declared rules, the platform's command `Append` is one of them.
     pub definition: LogDefinition,
     /// The versions before the newest, each record's in their order.
@@ -71,7 +69,8 @@ impl LogFolder {
         match (log, definition) {
             (Some(log), Some(Ok(definition))) if problems.is_empty() => {
                 let LogToml { name, partitions, stream_types } = log;
-                Ok(Self { name, partitions, stream_types, definition, older: records.into_older(), files })
+                let definition = definition.with_stream_types(stream_types);
+                Ok(Self { name, partitions, definition, older: records.into_older(), files })
             }
             (_, Some(Err(error))) if problems.is_empty() => {
                 problems.add(Self::LOG, error.to_string());

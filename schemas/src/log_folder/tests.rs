@@ -62,7 +62,7 @@ fn a_folder_becomes_a_definition_with_all_versions() {
     ]));
     let folder = folder.unwrap();
     assert_eq!(
-        (folder.name.as_str(), folder.partitions, &*folder.stream_types),
+        (folder.name.as_str(), folder.partitions, &*folder.definition.stream_types),
         ("orders", 12, &["order".to_owned()][..])
     );
     assert!(!folder.files.contains_key("README.md"), "it does not describe the log");

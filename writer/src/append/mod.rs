@@ -57,7 +57,7 @@ pub struct Appends {
     pub schema: &'static RecordSchema,
     /// The schemas of the log's events.
     pub encoder: Arc<Encoder>,
-    /// The types of the log's streams.
+    /// The types of the log's streams; none: any.
     pub stream_types: Vec<String>,
     /// Most events of a command.
     pub max_events: usize,
@@ -113,7 +113,7 @@ impl Appends {
         seen: &mut HashSet<StreamId>,
     ) -> Result<(StreamId, ExpectedVersion), Rejection> {
         let stream: StreamId = id.parse().map_err(|error| Rejection::new("invalid_stream_id", format!("{error}.")))?;
-        if !self.stream_types.iter().any(|known| known == stream.stream_type()) {
+        if !self.stream_types.is_empty() && !self.stream_types.iter().any(|known| known == stream.stream_type()) {
             let known = self.stream_types.join(", ");
             let message = format!("The log has no streams like {stream}: its stream types are {known}.");
             return Err(Rejection::new("unknown_stream_type", message));
