@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_schemas::LogDefinition;
 use millrace_writer::DeclaredDomain;
+use millrace_writer::declared::RulesError;
 
 /// Most lines of rules: whoever reads them for the first time should see all of them at once.
 const MAX_LINES: usize = 60;
@@ -23,7 +24,28 @@ fn the_rules_of_every_folder_hold_on_its_cases() {
     }
 }
 
+#[test]
+fn a_guard_that_is_left_out_is_missed_when_the_rules_are_checked() {
+    for (log, guard, missed) in [
+        ("orders", "    { when = \"!has(state.status)\", code = \"order_not_found\"", "state.status is not set"),
+        ("bank", "    { when = \"!has(state.open) || !state.open\"", "state.balance is not set"),
+        ("bank", "    { when = \"!has(to.open) || !to.open\"", "state.balance is not set"),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(log);
+        let rules = text(&folder.join("domain.toml"));
+        let kept = rules.lines().filter(|line| !line.starts_with(guard));
+        let refused = parse(log, &folder, &kept.collect::<Vec<_>>().join("\n")).unwrap_err().to_string();
+        assert!(refused.contains(missed), "{refused}");
+    }
+}
+
 fn read(log: &str, folder: &Path) -> DeclaredDomain {
+    let rules = text(&folder.join("domain.toml"));
+    assert!(rules.lines().count() <= MAX_LINES, "{log}'s rules have {} lines", rules.lines().count());
+    parse(log, folder, &rules).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn parse(log: &str, folder: &Path, rules: &str) -> Result<DeclaredDomain, RulesError> {
     let schemas = |part: &str| files(&folder.join(part), "avsc").iter().map(|file| text(file)).collect::<Vec<_>>();
     let (commands, events) = (schemas("commands"), schemas("events"));
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
@@ -33,10 +55,7 @@ fn read(log: &str, folder: &Path) -> DeclaredDomain {
     assert_eq!(settings["name"].as_str(), Some(log));
     let types = settings["stream_types"].as_array().expect("a list of stream types");
     let types: Vec<String> = types.iter().filter_map(|name| name.as_str()).map(ToOwned::to_owned).collect();
-    let rules = text(&folder.join("domain.toml"));
-    assert!(rules.lines().count() <= MAX_LINES, "{log}'s rules have {} lines", rules.lines().count());
-    let parsed = DeclaredDomain::parse(definition, &types, &format!("{log}/domain.toml"), &rules);
-    parsed.unwrap_or_else(|error| panic!("{error}"))
+    DeclaredDomain::parse(definition, &types, &format!("{log}/domain.toml"), rules)
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {

@@ -105,6 +105,7 @@ impl<'r> CommandCompiler<'r> {
             id_scope.variables.push(("item".to_owned(), ITEM, items.clone()));
         }
         let streams = (0..types.len()).filter_map(|stream| self.stream(stream, &types[stream], &id_scope)).collect();
+        self.check_expected_names();
         let (early, full) = (self.early.clone(), self.full.clone());
         let check = file.check.iter().filter_map(|rule| self.reject(rule, &early)).collect();
         let reject = file.reject.iter().filter_map(|rule| self.reject(rule, &full)).collect();
@@ -218,6 +219,16 @@ impl<'r> CommandCompiler<'r> {
         });
         let checked = self.checked(id, Some(&Type::Text), scope)?;
         Some(StreamRules { id: checked.node, at: id.at.clone(), state: type_.state.clone(), expect })
+    }
+
+    fn check_expected_names(&mut self) {
+        let streams = &self.file.streams;
+        for (name, expect) in self.file.expect.iter().filter(|(name, _)| name.is_some()) {
+            if !streams.iter().any(|(known, _)| known == name) {
+                let named = list(streams.iter().filter_map(|(known, _)| known.as_deref()));
+                self.problems.add(&expect.at, format!("the command has no stream of that name; it has: {named}"));
+            }
+        }
     }
 
     fn reject(&mut self, rule: &RejectRule, scope: &Scope) -> Option<Reject> {

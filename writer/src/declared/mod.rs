@@ -18,6 +18,7 @@ mod event;
 mod file;
 mod functions;
 mod generated;
+mod operations;
 mod problem;
 mod rules;
 mod state;

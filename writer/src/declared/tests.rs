@@ -1,6 +1,7 @@
 //! The declared domain, given / when / then.
 
 use millrace_schemas::{LogDefinition, Received, Topic};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::{DeclaredCommand, DeclaredDomain, DeclaredEvent, DeclaredState, RulesError};
@@ -270,6 +271,25 @@ fn rules_that_take_too_many_steps_reject_their_command_and_hang_nothing() {
 }
 
 #[test]
+fn no_rules_that_pass_the_checks_overflow_the_stack() {
+    // each `let` nests as deep as an expression may, inside of the one before
+    let chain = |lets: usize| {
+        let open = "1 + (".repeat(23);
+        let deep = |of: &str| format!("{open}{of}{}{}", ")".repeat(23), " + 1".repeat(50));
+        let first = format!("let.a0 = \"{}\"\n", deep("1"));
+        let others = (1..lets).map(|index| format!("let.a{index} = \"{}\"\n", deep(&format!("a{}", index - 1))));
+        let last = format!("a{} < 0", lets - 1);
+        let lets = first + &others.collect::<String>() + "reject";
+        rules_with("has(state.total)").replace("reject", &lets).replace("has(state.total)", &last)
+    };
+    assert!(parse(&chain(12)).is_ok());
+    let refused = parse(&chain(100)).unwrap_err().to_string();
+    assert!(refused.contains("more than 12 `let`s use one another"), "{refused}");
+    let refused = self::refused(&format!("0{} > 0", " + 1".repeat(200)));
+    assert!(refused.contains("the expression nests too deep"), "{refused}");
+}
+
+#[test]
 fn an_event_that_could_not_be_folded_is_not_accepted() {
     let rules = r#"
 [state.order]
@@ -305,6 +325,14 @@ fn a_stream_that_is_expected_otherwise_rejects_the_command() {
     assert_eq!((&*refused.code, &*refused.message), ("stream_exists", "Stream order-7 exists already."));
     let domain = parse(&rules.replace("no-stream", "stream-exists")).unwrap();
     assert_eq!(decide(&domain, json!({"order_id": "7"})).unwrap_err().code, "stream_missing");
+}
+
+#[test]
+fn an_expectation_of_a_stream_that_does_not_exist_is_refused() {
+    let rules = rules_with("false").replace("reject", "expect = { other = 'no-stream' }\nreject");
+    assert!(parse(&rules).unwrap_err().to_string().contains("expect.other: the command has no stream of that name"));
+    let rules = rules_with("false").replace("reject", "expect = 'new'\nreject");
+    assert!(parse(&rules).unwrap_err().to_string().contains("is not one of \"no-stream\", \"stream-exists\""));
 }
 
 #[test]
@@ -374,4 +402,66 @@ when = {{ command = "PlaceOrder", data = {{ order_id = "7" }} }}
             .contains("no field \"id\"")
     );
     assert!(refused("").contains("a case has either"));
+}
+
+/// Expressions of every form, sound or not.
+fn expression() -> impl Strategy<Value = String> {
+    let names =
+        ["command", "state", "order_id", "items", "i", "total", "'a'", "1", "-1", "null", "9223372036854775807"];
+    let leaf = proptest::sample::select(names.to_vec()).prop_map(ToOwned::to_owned);
+    leaf.prop_recursive(5, 40, 3, |inner| {
+        let forms = [
+            "A.order_id",
+            "A.items",
+            "A.note",
+            "A + B",
+            "A - B",
+            "A * B",
+            "A / B",
+            "A % B",
+            "A == B",
+            "A < B",
+            "A && B",
+            "A || B",
+            "!A",
+            "-A",
+            "A ? B : C",
+            "A[B]",
+            "A in B",
+            "[A, B]",
+            "{'a': A}",
+            "size(A)",
+            "string(A)",
+            "A.sum()",
+            "A.distinct()",
+            "overflows(A)",
+            "has(A.total)",
+            "A.matches(B)",
+            "A.contains(B)",
+            "A.map(i, B)",
+            "A.map(i, B, C)",
+            "A.filter(i, B)",
+            "A.all(i, B)",
+            "A.exists(i, B)",
+            "A.exists_one(i, B)",
+            "(A)",
+        ];
+        (proptest::sample::select(forms.to_vec()), inner.clone(), inner.clone(), inner).prop_map(|(form, a, b, c)| {
+            let fill = |letter: char| match letter {
+                'A' => a.clone(),
+                'B' => b.clone(),
+                'C' => c.clone(),
+                other => other.to_string(),
+            };
+            form.chars().map(fill).collect()
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_expression_makes_the_checks_or_a_decision_panic(when in expression()) {
+        // whatever passes the checks has been evaluated on generated data there
+        let _ = parse(&rules_with(&when));
+    }
 }
