@@ -63,7 +63,7 @@ fn a_declared_decision_takes_at_most_fifteen_times_that_of_rust() {
     let rust = microseconds(Book::new(Ledger), &opens, &sets);
     let declared = microseconds(Book::<DeclaredDomain>::new(declared_ledger()), &opens, &sets);
     println!(
-        "read + streams + decide + encode + fold, a set of two accounts: Rust {rust:.2} µs, declared {declared:.2} µs"
+        "read + streams + decide + encode + fold, a set of two to five entries: Rust {rust:.2} µs, declared {declared:.2} µs"
     );
     assert!(declared < 15.0 * rust);
 }

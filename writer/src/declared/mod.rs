@@ -118,7 +118,10 @@ impl Domain for DeclaredDomain {
         let rules = &self.rules.events[usize::from(event)];
         let fields = match &rules.fold {
             None => Ok(Value::Absent), // nothing would look at them
-            Some(_) if schema.text == rules.schema.text => schema.decode_with(datum, RecordReader(&rules.type_)),
+            // a registry may lay the text out anew
+            Some(_) if schema.text == rules.schema.text || schema.avro() == rules.schema.avro() => {
+                schema.decode_with(datum, RecordReader(&rules.type_))
+            }
             Some(_) => {
                 let converted = schema.convert(datum, rules.schema);
                 converted.and_then(|datum| rules.schema.decode_with(&datum, RecordReader(&rules.type_)))

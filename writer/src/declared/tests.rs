@@ -1,6 +1,6 @@
 //! The declared domain, given / when / then.
 
-use millrace_schemas::{LogDefinition, Received, Topic};
+use millrace_schemas::{LogDefinition, Received, RecordSchema, Topic};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -85,6 +85,18 @@ fn a_command_becomes_an_event_with_everything_that_is_carried() {
     domain.evolve(&mut state, &domain.read_event(schema, &datum).unwrap().unwrap());
     let again = domain.decide(&command(&domain, data), &[&state]).unwrap_err();
     assert_eq!((&*again.code, &*again.message), ("wrong", "It is 7."));
+}
+
+#[test]
+fn an_event_of_an_older_version_is_folded_as_one_of_the_newest() {
+    let domain = parse(&rules_with("has(state.total) && state.total == 0 && state.status == 'placed'")).unwrap();
+    let older = r#"{"type": "record", "name": "OrderPlaced", "fields": [{"name": "order_id", "type": "string"}]}"#;
+    let older = RecordSchema::parse(Topic::Events, 9, older).unwrap();
+    let datum = older.encode_json(&json!({"order_id": "7"})).unwrap();
+    let mut state = DeclaredState::default();
+    domain.evolve(&mut state, &domain.read_event(older, &datum).unwrap().unwrap());
+    let refused = domain.decide(&command(&domain, json!({"order_id": "7"})), &[&state]).unwrap_err();
+    assert_eq!(refused.code, "wrong");
 }
 
 #[test]
