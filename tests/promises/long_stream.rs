@@ -80,7 +80,8 @@ async fn a_command_that_comes_again_is_answered_without_its_stream(world: World)
     // a load that never ends: nobody can read an event
     let pool = world.pool(2);
     let holder = pool.get().await.expect("Postgres");
-    holder.batch_execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let lock = "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(lock).await.expect("locked");
     client.send(&first).await;
     wait_until("the command is answered again", async || told().await == before + 1).await;
     holder.batch_execute("COMMIT").await.expect("unlocked");

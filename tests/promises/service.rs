@@ -120,10 +120,9 @@ pub async fn freeze(pid: u32) {
     let threads = format!("/proc/{pid}/task");
     wait_until("it stands still", async || {
         let threads = std::fs::read_dir(&threads).expect("its threads").flatten();
-        let states = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
-        // pid (name) state …
-        let mut stand = states.map(|stat| stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T')));
-        stand.all(|stands| stands)
+        let mut states = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+        // pid (name) state …; a thread that has ended has none
+        states.all(|stat| stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T')))
     })
     .await;
 }
