@@ -62,13 +62,18 @@ impl JsonCommand {
 
 impl Client {
     pub fn new(world: &World) -> Self {
+        Self::of_log(world, &world.log.commands_topic())
+    }
+
+    /// A client of another log, whose command topic this is.
+    pub fn of_log(world: &World, commands: &str) -> Self {
         let bootstrap = world.stack.addresses().kafka_bootstrap.clone();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &bootstrap)
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "1")
             .create();
-        Self { producer: producer.expect("a producer"), bootstrap, commands: world.log.commands_topic() }
+        Self { producer: producer.expect("a producer"), bootstrap, commands: commands.to_owned() }
     }
 
     /// Sends a JSON command and waits until Kafka has it.

@@ -1,6 +1,7 @@
 //! Checks the promises of the pipeline against a real Postgres, Kafka and registry, which this program starts and
 //! stops. Every test has its own log, database and consumer groups.
 
+mod append;
 mod appending;
 mod chaos;
 mod client;
@@ -17,6 +18,7 @@ mod metadata;
 mod older_client;
 mod outages;
 mod overtaken;
+mod own;
 mod own_log;
 mod positions;
 mod projection;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         durable::promises(),
         outages::promises(),
         own_log::promises(),
+        append::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),
