@@ -1,6 +1,7 @@
 //! A second Kafka broker, which joins the stack's cluster for as long as a test lasts.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use millrace_compose::ServiceStart;
 use rdkafka::config::ClientConfig;
@@ -11,10 +12,13 @@ use crate::world::{World, wait_until};
 
 /// Its number; the stack's own broker is 1.
 pub const NODE: i32 = 2;
+/// Longest wait for an answer of the first broker.
+const ANSWER: Duration = Duration::from_secs(5);
 
-/// The broker. Dropping it kills it.
+/// The broker. Dropping it kills it, and waits until the first broker knows.
 pub struct SecondBroker {
     pub pid: u32,
+    of_the_first: BaseConsumer,
 }
 
 impl SecondBroker {
@@ -36,20 +40,26 @@ impl SecondBroker {
         }
         let started = world.stack.start_service("second-broker", &java, &command, &[]).await.expect("it starts");
         let ServiceStart::Started { pid } = started else { panic!("{started:?}") };
-        let broker = Self { pid };
-        let consumer = consumer(world);
-        wait_until("the second broker has joined", async || {
-            let metadata = consumer.fetch_metadata(Some("__consumer_offsets"), std::time::Duration::from_secs(5));
-            metadata.is_ok_and(|metadata| metadata.brokers().iter().any(|broker| broker.id() == NODE))
-        })
-        .await;
+        let broker = Self { pid, of_the_first: consumer(world) };
+        wait_until("the second broker has joined", async || broker.is_known() == Some(true)).await;
         broker
+    }
+
+    /// Whether the first broker tells clients of it; `None` without an answer.
+    fn is_known(&self) -> Option<bool> {
+        let metadata = self.of_the_first.fetch_metadata(Some("__consumer_offsets"), ANSWER).ok()?;
+        Some(metadata.brokers().iter().any(|broker| broker.id() == NODE))
     }
 }
 
 impl Drop for SecondBroker {
     fn drop(&mut self) {
         signal(self.pid, "-KILL");
+        // until then, the topics of the next test would be put on it
+        let deadline = Instant::now() + 6 * ANSWER;
+        while self.is_known() != Some(false) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
