@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use futures::{StreamExt, TryStreamExt, stream};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{client_config, consumer_config, delete_topics, group_client_ids};
 use millrace_schemas::{LogName, Registry};
@@ -11,7 +10,6 @@ use millrace_store::{Tables, drop_log, tables};
 use serde::Serialize;
 
 use super::connection::connect;
-use super::plan::AT_ONCE;
 use crate::cli::DropArguments;
 use crate::exit::{NO, Usage};
 use crate::migrate::topics;
@@ -55,8 +53,10 @@ async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     }
     let registry = Registry::new(settings.registry_url()?)?;
     let subjects = registry.subjects(name).await?;
-    let deleting = stream::iter(&subjects).map(|subject| registry.delete_subject(subject));
-    deleting.buffered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    // one by one: a registry that keeps its subjects in a database may answer 500 to several deletions at once
+    for subject in &subjects {
+        registry.delete_subject(subject).await?;
+    }
     let names: Vec<String> = topics(settings, name, 1).into_iter().map(|topic| topic.name).collect();
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
     let topics = delete_topics(&client_config(settings)?, &names).await.with_context(place)?;
