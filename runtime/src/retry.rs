@@ -1,12 +1,19 @@
 //! Retrying operations that may succeed later.
 
 use std::fmt::Display;
+use std::pin::pin;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, timeout};
 
 use crate::metrics::RETRIES;
 use crate::{Health, Shutdown};
+
+/// How often a loop beats while an attempt goes on.
+const BEAT: Duration = Duration::from_secs(5);
+/// An attempt that takes longer is said.
+const LONG: Duration = Duration::from_secs(30);
 
 /// The delays between attempts; they never end.
 pub type Backoff = backon::ExponentialBackoff;
@@ -90,8 +97,7 @@ pub async fn retry<T, E: Display>(
     let mut trouble = None;
     let mut delays = backoff();
     loop {
-        health.beat();
-        match attempt().await {
+        match patiently(health, operation, LONG, attempt()).await {
             Ok(done) => {
                 if trouble.is_some() {
                     tracing::info!(operation, "succeeded again");
@@ -114,5 +120,45 @@ pub async fn retry<T, E: Display>(
             () = tokio::time::sleep(delay) => {}
             () = shutdown.cancelled() => return Err(Stopped::Shutdown),
         }
+    }
+}
+
+/// Waits for an attempt, and beats meanwhile: that a server takes its time is no reason to restart this process. When the
+/// attempt has taken `long`, the service says so, and is not ready until it has ended.
+async fn patiently<T>(health: &Health, operation: &'static str, long: Duration, attempt: impl Future<Output = T>) -> T {
+    let (began, mut trouble) = (Instant::now(), None);
+    let mut attempt = pin!(attempt);
+    loop {
+        health.beat();
+        if let Ok(done) = timeout(BEAT.min(long), &mut attempt).await {
+            return done;
+        }
+        if trouble.is_none() && began.elapsed() >= long {
+            tracing::warn!(operation, seconds = long.as_secs(), "takes long; waiting on");
+            trouble = Some(health.trouble());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_takes_its_time_leaves_the_service_not_ready_until_it_answers() {
+        let health = Health::default();
+        health.set_started();
+        let (answer, answered) = oneshot::channel();
+        let waiting = patiently(&health, "wait", Duration::from_millis(1), answered);
+        let onlooker = async {
+            while health.is_ready() {
+                tokio::task::yield_now().await;
+            }
+            answer.send(()).expect("it waits");
+        };
+        let (done, ()) = tokio::join!(waiting, onlooker);
+        assert!(done.is_ok() && health.is_ready());
     }
 }

@@ -101,7 +101,7 @@ impl<D: Domain> Committer<'_, D> {
                 true => states,
                 false => {
                     let missing: Vec<StreamId> = missing.into_iter().collect();
-                    if !self.cache.load(client, self.log, &missing, &self.health).await? {
+                    if !self.cache.load(client, self.log, &missing).await? {
                         return Ok(Attempt::Moved);
                     }
                     self.states(pending).0

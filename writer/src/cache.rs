@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use deadpool_postgres::GenericClient;
 use lru::LruCache;
-use millrace_runtime::Health;
 use millrace_schemas::{RecordSchema, RecordedEvent, StreamId};
 use millrace_store::{Cursor, Head, Log, PageLimit, StoreError};
 
@@ -25,8 +24,6 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 const CATCH_UP: i64 = 20_000;
 /// The page of a partition while catching up.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 1024 * 1024 };
-/// A load beats after so many events, because a long stream, or many, may take minutes.
-const BEAT: usize = 1_000;
 
 /// A stream's state at a version.
 #[derive(Debug, Clone, Default)]
@@ -107,11 +104,10 @@ impl<D: Domain> Cache<D> {
         client: &impl GenericClient,
         log: &Log,
         streams: &[StreamId],
-        health: &Health,
     ) -> Result<bool, StoreError> {
         STREAMS.with_label_values(&["log"]).inc_by(streams.len() as u64);
         let last_known: Vec<i64> = streams.iter().map(|id| self.head(log.partition_of(id)).position).collect();
-        let (mut is_ahead, mut loaded) = (false, 0_usize);
+        let mut is_ahead = false;
         let mut found: Vec<Versioned<D::State>> = vec![Versioned::default(); streams.len()];
         if has_state::<D>() {
             let from_the_start: Vec<_> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
@@ -119,10 +115,6 @@ impl<D: Domain> Cache<D> {
                 is_ahead |= event.position > last_known[event.stream];
                 let stream = &mut found[event.stream];
                 evolve(&*self.domain, stream, event.version, event.schema, event.datum)?;
-                loaded += 1;
-                if loaded.is_multiple_of(BEAT) {
-                    health.beat();
-                }
                 Ok(())
             })
             .await?;
