@@ -97,7 +97,10 @@ pub async fn retry<T, E: Display>(
     let mut trouble = None;
     let mut delays = backoff();
     loop {
-        match patiently(health, operation, LONG, attempt()).await {
+        let Some(result) = patiently(health, shutdown, operation, LONG, attempt()).await else {
+            return Err(Stopped::Shutdown);
+        };
+        match result {
             Ok(done) => {
                 if trouble.is_some() {
                     tracing::info!(operation, "succeeded again");
@@ -124,14 +127,24 @@ pub async fn retry<T, E: Display>(
 }
 
 /// Waits for an attempt, and beats meanwhile: that a server takes its time is no reason to restart this process. When the
-/// attempt has taken `long`, the service says so, and is not ready until it has ended.
-async fn patiently<T>(health: &Health, operation: &'static str, long: Duration, attempt: impl Future<Output = T>) -> T {
+/// attempt has taken `long`, the service says so, and is not ready until it has ended. `None` when the process is to stop
+/// and the attempt goes on for another [`BEAT`].
+async fn patiently<T>(
+    health: &Health,
+    shutdown: &Shutdown,
+    operation: &'static str,
+    long: Duration,
+    attempt: impl Future<Output = T>,
+) -> Option<T> {
     let (began, mut trouble) = (Instant::now(), None);
     let mut attempt = pin!(attempt);
     loop {
         health.beat();
-        if let Ok(done) = timeout(BEAT.min(long), &mut attempt).await {
-            return done;
+        let is_last = shutdown.is_cancelled();
+        match timeout(BEAT.min(long), &mut attempt).await {
+            Ok(done) => return Some(done),
+            Err(_) if is_last => return None,
+            Err(_) => {}
         }
         if trouble.is_none() && began.elapsed() >= long {
             tracing::warn!(operation, seconds = long.as_secs(), "takes long; waiting on");
@@ -148,10 +161,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_takes_its_time_leaves_the_service_not_ready_until_it_answers() {
-        let health = Health::default();
+        let (health, shutdown) = (Health::default(), Shutdown::new());
         health.set_started();
         let (answer, answered) = oneshot::channel();
-        let waiting = patiently(&health, "wait", Duration::from_millis(1), answered);
+        let waiting = patiently(&health, &shutdown, "wait", Duration::from_millis(1), answered);
         let onlooker = async {
             while health.is_ready() {
                 tokio::task::yield_now().await;
@@ -159,6 +172,14 @@ mod tests {
             answer.send(()).expect("it waits");
         };
         let (done, ()) = tokio::join!(waiting, onlooker);
-        assert!(done.is_ok() && health.is_ready());
+        assert!(done.is_some_and(|answer| answer.is_ok()) && health.is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_does_not_keep_a_service_from_stopping() {
+        let (health, shutdown) = (Health::default(), Shutdown::new());
+        shutdown.cancel();
+        let never = std::future::pending::<()>();
+        assert!(patiently(&health, &shutdown, "wait", Duration::from_millis(1), never).await.is_none());
     }
 }

@@ -75,6 +75,17 @@ pub(crate) fn content_hash(schema: &Schema, name: &str, datum: &[u8]) -> [u8; 16
     if walk.hash(schema, &mut hash).is_err() {
         leaf(&mut hash, datum);
     }
+    short(hash)
+}
+
+/// A hash of these parts, in this order.
+pub fn hash_of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    parts.into_iter().for_each(|part| leaf(&mut hash, part));
+    short(hash)
+}
+
+fn short(hash: Sha256) -> [u8; 16] {
     let digest: [u8; 32] = hash.finalize().into();
     let mut short = [0; 16];
     short.copy_from_slice(&digest[..16]);

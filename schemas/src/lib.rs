@@ -25,6 +25,7 @@ mod token;
 
 pub use avro_json::Mismatch;
 pub use codec::{Codec, DecodeError, EncodeError, Received};
+pub use datum::hash_of_parts;
 pub use definition::{LogDefinition, RecordDefinition, SchemaError, Topic};
 pub use event::{Metadata, RecordedEvent};
 pub use evolution::{WAYS_TO_EVOLVE, incompatibilities};

@@ -58,6 +58,18 @@ impl Log {
         Ok(())
     }
 
+    /// Whether somebody holds [`Log::lock_definition`]: then the registry may have schemas of a definition that the log
+    /// does not have yet.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn is_being_defined(&self, client: &impl GenericClient) -> Result<bool, StoreError> {
+        // taken shared for this statement only
+        let free = "SELECT pg_try_advisory_xact_lock_shared(hashtext('millrace.definition'), hashtext($1))";
+        let free: bool = client.query_one(free, &[&self.name().as_str()]).await?.try_get(0)?;
+        Ok(!free)
+    }
+
     /// Makes this the log's newest definition, unless it is already. True when it was not.
     ///
     /// # Errors

@@ -67,6 +67,9 @@ pub enum StoreError {
     /// `LISTEN` succeeded, but no notification arrives.
     #[error("no notification arrives after LISTEN: a connection pooler in front of Postgres may not pass them on")]
     NothingTold,
+    /// An event is of a type that the caller does not know: a newer definition of the log has it.
+    #[error("the log has events of type {0}, which this program's definition of the log does not have")]
+    UnknownEvent(String),
     /// The stored data break a promise of this crate. The service stops, and a person has to look.
     #[error("the log is damaged: {0}")]
     Damaged(String),

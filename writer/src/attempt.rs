@@ -2,7 +2,7 @@
 //! decides it again under the partitions' locks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
@@ -16,7 +16,11 @@ use crate::commit::{Board, Committer, Pending};
 use crate::decide::{Decided, Draft};
 use crate::metrics::{APPEND_SECONDS, COMMANDS, DUPLICATES, EVENTS, STALE, STREAMS};
 use crate::spans::{self, Times};
+use crate::stages::Pace;
 use crate::{Domain, Rejection, WriterError};
+
+/// How long the decisions of one append may take.
+const DECIDING: Duration = Duration::from_secs(1);
 
 /// A batch that Postgres has taken. Under locks, its transaction is still to be committed.
 struct Appending<S> {
@@ -33,7 +37,7 @@ enum Attempt<S> {
 }
 
 impl<D: Domain> Committer<'_, D> {
-    /// Commits all pending commands. The first attempt takes no lock and succeeds if the log still has the heads that
+    /// Commits pending commands: all, unless deciding takes too long. The first attempt takes no lock and succeeds if the log still has the heads that
     /// this writer knows. The second holds the partitions' locks, so that nobody can append in between.
     pub async fn round(
         &mut self,
@@ -109,10 +113,8 @@ impl<D: Domain> Committer<'_, D> {
             };
             let heads: BTreeMap<i32, _> = partitions.iter().map(|p| (*p, self.cache.head(*p))).collect();
             let mut draft: Draft<'_, D> = Draft::new(&self.domain, self.log, self.encoder, states, heads);
-            for Pending { command, addressed, .. } in &*pending {
-                draft.decide(command, addressed)?;
-            }
-            let decided = draft.finish(next_offsets);
+            let is_whole = self.decide_some(&mut draft, pending).await?;
+            let decided = draft.finish(if is_whole { next_offsets } else { &[] });
             let append = Instant::now();
             match self.log.append(client, &decided.batch).await? {
                 Appended::Committed(recorded_at) => {
@@ -128,6 +130,20 @@ impl<D: Domain> Committer<'_, D> {
                 }
             }
         }
+    }
+
+    /// Decides pending commands, in their order, as many as a second is enough for: rules may be slow, and locks are held
+    /// meanwhile. True when that was all of them.
+    async fn decide_some(&self, draft: &mut Draft<'_, D>, pending: &[Pending<'_, D>]) -> Result<bool, WriterError> {
+        let mut pace = Pace::new(&self.health);
+        for (index, Pending { command, addressed, .. }) in pending.iter().enumerate() {
+            draft.decide(command, addressed)?;
+            pace.breathe().await;
+            if pace.elapsed() > DECIDING && index + 1 < pending.len() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The states in memory that the commands need, and the streams that are not in memory.
@@ -173,13 +189,13 @@ impl<D: Domain> Committer<'_, D> {
         Ok(!known.is_empty())
     }
 
-    /// Settles all pending commands with their outcomes, once their batch is committed.
+    /// Settles the pending commands that were decided, once their batch is committed. The others stay.
     fn settle(&mut self, pending: &mut Vec<Pending<'_, D>>, appending: Appending<D::State>, board: &mut Board) {
         let Appending { decided, recorded_at, times } = appending;
         let Decided { batch, outcomes, states, heads } = decided;
         EVENTS.inc_by(batch.events.len() as u64);
         self.cache.commit(states, heads.into_values());
-        for (Pending { index, command, .. }, mut outcome) in pending.drain(..).zip(outcomes) {
+        for (Pending { index, command, .. }, mut outcome) in pending.drain(..outcomes.len()).zip(outcomes) {
             outcome.recorded_at = recorded_at.as_microsecond();
             COMMANDS.with_label_values(&[outcome.outcome.as_str()]).inc();
             spans::record(self.log, times, command.id.as_str(), &command.metadata, &outcome);

@@ -237,7 +237,7 @@ fn evolve<D: Domain>(
         return Ok(());
     }
     let damaged = |problem: String| StoreError::Damaged(format!("an event of type {} {problem}", schema.name));
-    let event = domain.read_event(schema, datum).ok_or_else(|| damaged("is not known to this version".into()))?;
+    let event = domain.read_event(schema, datum).ok_or_else(|| StoreError::UnknownEvent(schema.name.clone()))?;
     let event = event.map_err(|error| damaged(format!("can't be read: {error}")))?;
     domain.evolve(&mut stream.state, &event);
     stream.version = version;

@@ -19,7 +19,7 @@ use crate::encoder::Encoder;
 use crate::error::{Ended, WriterError};
 use crate::metrics::{self, BATCH_COMMANDS, CACHED};
 use crate::read::ReadBatch;
-use crate::stages::{hand_on, take};
+use crate::stages::{Pace, hand_on, take};
 use crate::starts::count_missing;
 use crate::{Domain, Rejection};
 
@@ -122,12 +122,14 @@ impl<D: Domain> Committer<'_, D> {
         let mut board: Board = vec![None; commands.len()];
         let mut first_of: HashMap<Uuid, usize> = HashMap::with_capacity(commands.len());
         let mut pending = Vec::with_capacity(commands.len());
+        let mut pace = Pace::new(&self.health);
         for (index, command) in commands.iter().enumerate() {
             if first_of.contains_key(&command.key) {
                 continue; // the id came earlier in this batch: the loop below settles the later one
             }
             first_of.insert(command.key, index);
             pending.push(Pending { index, command, addressed: addressed(&*self.domain, command) });
+            pace.breathe().await;
         }
         let mut parts = parts(pending);
         let last = parts.pop().unwrap_or_default();
@@ -164,11 +166,14 @@ impl<D: Domain> Committer<'_, D> {
     ) -> Result<(), Ended> {
         let (health, shutdown) = (self.health.clone(), self.shutdown);
         let passes = |error: &WriterError| error.is_transient();
-        let round = async || self.round(&mut pending, next_offsets, board).await;
-        let refused = match retry(&health, shutdown, "append", passes, round).await {
-            Ok(()) => return Ok(()),
-            Err(Stopped::Failed(error)) if error.is_refusal() && !pending.is_empty() => error,
-            Err(stopped) => return Err(stopped),
+        let refused = loop {
+            let round = async || self.round(&mut pending, next_offsets, board).await;
+            match retry(&health, shutdown, "append", passes, round).await {
+                Ok(()) if pending.is_empty() => return Ok(()),
+                Ok(()) => {}
+                Err(Stopped::Failed(error)) if error.is_refusal() && !pending.is_empty() => break error,
+                Err(stopped) => return Err(stopped),
+            }
         };
         // One of the commands is at fault: halve the batch until it is alone.
         if let [command] = &pending[..] {

@@ -104,7 +104,7 @@ impl Ingest<'_> {
             if let Some(watch) = &mut watch
                 && reader.may_be_of_another_definition(&read)
                 && !std::mem::replace(&mut looked, true)
-                && watch.look().await
+                && watch.finds_another(&self.health, self.shutdown).await
             {
                 self.arrived = std::iter::once(record).chain(arrived).collect();
                 return (batch, Some(Next::OtherDefinition));

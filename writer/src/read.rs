@@ -110,8 +110,7 @@ impl<D: Domain> Reader<D> {
         };
         let unreadable = |error: DecodeError| named(error.into());
         decoded.check().map_err(unreadable)?;
-        let body = self.body(&decoded).map_err(named)?;
-        let hash = decoded.content_hash();
+        let (body, hash) = self.body(&decoded).map_err(named)?;
         Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
     }
 
@@ -125,15 +124,17 @@ impl<D: Domain> Reader<D> {
         std::mem::take(&mut self.is_new) || is_misfit
     }
 
-    fn body(&self, decoded: &Received<'_>) -> Result<Body<D::Command>, Unreadable> {
+    /// The command, and the hash of its content.
+    fn body(&self, decoded: &Received<'_>) -> Result<(Body<D::Command>, [u8; 16]), Unreadable> {
         let name = decoded.name();
         if let (APPEND, Some(appends)) = (name, &self.appends) {
-            return Ok(Body::Append(appends.read(decoded)?));
+            let (append, hash) = appends.read(decoded)?;
+            return Ok((Body::Append(append), hash));
         }
         let command = self.domain.read_command(decoded);
         let command = command
             .ok_or_else(|| Unreadable::new("wrong_type", format!("{name} is not one of the log's commands.")))?;
-        Ok(Body::Decide(command?))
+        Ok((Body::Decide(command?), decoded.content_hash()))
     }
 
     async fn decode<'a>(&mut self, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {

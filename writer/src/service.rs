@@ -111,8 +111,19 @@ impl Service {
                     }
                 }
             };
+            let used = number;
             match ran {
                 Ok(Next::OtherDefinition) => (folder, number) = self.definition().await?,
+                // another writer has a newer definition already
+                Err(Stopped::Failed(WriterError::Store(StoreError::UnknownEvent(event)))) => {
+                    (folder, number) = self.definition().await?;
+                    if number == used {
+                        break Err(WriterError::Store(StoreError::UnknownEvent(event)).into());
+                    }
+                    // what was read and not committed has to be read again
+                    stages.ingest.inbox.close().await;
+                    stages = self.join()?;
+                }
                 ran => break ran.map(|_| ()),
             }
             tracing::info!(definition = number, "another definition was applied to the log: going on with it");

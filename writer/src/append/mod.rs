@@ -12,7 +12,7 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use millrace_schemas::{DecodeError, ExpectedVersion, Received, RecordSchema, StreamId, framing};
+use millrace_schemas::{DecodeError, ExpectedVersion, Received, RecordSchema, StreamId, framing, hash_of_parts};
 use uuid::Uuid;
 
 use crate::Rejection;
@@ -64,33 +64,33 @@ pub struct Appends {
 }
 
 impl Appends {
-    /// Reads a command that [`Received::check`] has checked. The inner result is a rejection when it breaks a rule.
+    /// Reads a command that [`Received::check`] has checked, and hashes its content. The inner result is a rejection when
+    /// it breaks a rule.
     ///
     /// # Errors
     /// Unreadable, when an event's data are not a datum of one of the log's events.
-    pub fn read(&self, received: &Received<'_>) -> Result<Result<Append, Rejection>, DecodeError> {
+    pub fn read(&self, received: &Received<'_>) -> Result<(Result<Append, Rejection>, [u8; 16]), DecodeError> {
         let record: AppendRecord = received.read()?;
-        if let Err(rejection) = self.check_size(&record) {
-            return Ok(Err(rejection));
+        let mut finished = Vec::with_capacity(record.streams.len());
+        for one in &record.streams {
+            let events = one.events.iter().map(|event| self.event(event, &one.stream));
+            finished.push(events.collect::<Result<Vec<_>, _>>()?);
         }
-        let mut streams = Vec::with_capacity(record.streams.len());
+        let hash = content_hash(&record, &finished);
+        Ok((self.checked(record, finished), hash))
+    }
+
+    fn checked(&self, record: AppendRecord, finished: Vec<Vec<(Numbered, Vec<u8>)>>) -> Result<Append, Rejection> {
+        self.check_size(&record)?;
         let (mut seen, mut ids) = (HashSet::new(), HashSet::new());
-        for one in record.streams {
-            let (stream, expected) = match self.stream(&one.stream, &one.expected_version, &mut seen) {
-                Ok(stream) => stream,
-                Err(rejection) => return Ok(Err(rejection)),
-            };
-            let mut events = Vec::with_capacity(one.events.len());
-            for event in one.events {
-                let (schema, datum) = self.event(&event, &stream)?;
-                match event_id(event.id.as_deref(), &mut ids) {
-                    Ok(id) => events.push(FinishedEvent { schema, datum, id }),
-                    Err(rejection) => return Ok(Err(rejection)),
-                }
-            }
-            streams.push(StreamAppend { stream, expected, events });
-        }
-        Ok(Ok(Append { streams }))
+        let streams = record.streams.into_iter().zip(finished).map(|(one, finished)| {
+            let (stream, expected) = self.stream(&one.stream, &one.expected_version, &mut seen)?;
+            let events = one.events.iter().zip(finished).map(|(event, (schema, datum))| {
+                event_id(event.id.as_deref(), &mut ids).map(|id| FinishedEvent { schema, datum, id })
+            });
+            events.collect::<Result<_, _>>().map(|events| StreamAppend { stream, expected, events })
+        });
+        streams.collect::<Result<_, _>>().map(|streams| Append { streams })
     }
 
     fn check_size(&self, record: &AppendRecord) -> Result<(), Rejection> {
@@ -129,15 +129,30 @@ impl Appends {
     }
 
     /// The schema of an event and its datum. Ids count only if the log has them for an event of its own.
-    fn event(&self, event: &AppendedEvent, stream: &StreamId) -> Result<(Numbered, Vec<u8>), DecodeError> {
+    fn event(&self, event: &AppendedEvent, stream: &str) -> Result<(Numbered, Vec<u8>), DecodeError> {
         let (id, datum) = framing::unframe(&event.data)?;
         let numbered = self.encoder.event_with_id(id).ok_or_else(|| DecodeError::Unreadable {
             code: "unknown_schema_id",
-            reason: format!("schema {id} of an event for stream {stream} is not the schema of an event of the log"),
+            reason: format!("schema {id} is not that of an event of the log (stream {:.100})", stream),
         })?;
         numbered.schema.check(datum)?;
         Ok((numbered, datum.to_vec()))
     }
+}
+
+/// A hash of the content. It does not depend on the form of the command, nor on the versions of the events' schemas: the
+/// same command sent again after a schema has changed is the same.
+fn content_hash(record: &AppendRecord, finished: &[Vec<(Numbered, Vec<u8>)>]) -> [u8; 16] {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for (one, finished) in record.streams.iter().zip(finished) {
+        let expected = one.expected_version.parsed().map_or_else(|e| e.to_string(), |expected| expected.to_string());
+        parts.extend([one.stream.clone().into_bytes(), expected.into_bytes()]);
+        for (event, (numbered, datum)) in one.events.iter().zip(finished) {
+            parts.push(numbered.schema.content_hash(datum).to_vec());
+            parts.push(event.id.clone().unwrap_or_default().into_bytes());
+        }
+    }
+    hash_of_parts(parts.iter().map(Vec::as_slice))
 }
 
 fn event_id(id: Option<&str>, ids: &mut HashSet<Uuid>) -> Result<Option<Uuid>, Rejection> {
