@@ -32,6 +32,7 @@ mod service;
 mod standby;
 mod taking_effect_once;
 mod traces;
+mod two_definitions;
 mod unreadable;
 mod visible;
 mod whole_or_not;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         outages::promises(),
         own_log::promises(),
         append::promises(),
+        two_definitions::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),
