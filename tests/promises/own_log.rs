@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use millrace_runtime::kafka::{consumer_config, group_client_ids};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::{Value, json};
 
 use crate::client::{Client, JsonCommand};
@@ -19,7 +20,8 @@ crate::promises![
     two_that_apply_a_folder_at_once_make_one_log,
     a_log_of_50_records_is_applied_in_5_seconds,
     a_log_check_reads_every_stored_version_with_the_newest,
-    a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it
+    a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it,
+    a_log_drop_in_a_database_without_the_log_deletes_nothing
 ];
 
 async fn applying_a_folder_creates_its_log_and_applying_it_twice_changes_nothing(world: World) {
@@ -240,17 +242,49 @@ async fn a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_
     let is_member = async || group_client_ids(&group).await.is_ok_and(|members| !members.is_empty());
     wait_until("the relay is a member of its group", is_member).await;
     let (code, printed) = own.drop_log().await;
-    assert!(code == 1 && printed.contains("stop its writers and relays first"), "{printed}");
+    assert!(code == 1 && printed.contains(&format!("{}.relay has members", own.log)), "{printed}");
     own.show().await;
     drop(relay);
 
-    wait_until("the relay is no member any more", async || own.drop_log().await.0 == 0).await;
+    // somebody else's program, whose group has no name of the log's
+    let group = format!("reader-of-{}", own.log);
+    let reader: BaseConsumer =
+        consumer_config(&world.settings, &group).expect("settings").create().expect("a consumer");
+    reader.subscribe(&[&format!("{}.events", own.log)]).expect("a topic");
+    let has_joined = async || {
+        let _ = reader.poll(Duration::ZERO);
+        reader.assignment().is_ok_and(|assigned| assigned.count() > 0)
+    };
+    wait_until("the reader has joined its group", has_joined).await;
+    let (code, printed) = own.drop_log().await;
+    assert!(code == 1 && printed.contains(&group), "{printed}");
+    own.show().await;
+    drop(reader);
+
+    wait_until("the relay and the reader are no members any more", async || own.drop_log().await.0 == 0).await;
     wait_until("the topics are gone", async || own.topics().await == [0; 4]).await;
     assert_eq!(own.subjects().await, [""; 0]);
     assert!(!world.millrace(&["log", "list"]).await.contains(&own.log));
     let (code, printed) = own.drop_log().await;
-    assert!(code == 0 && printed.contains("there is nothing of it"), "{printed}");
+    assert!(code == 0 && printed.contains("this database has no such log"), "{printed}");
     // the name is free again
     own.applied().await;
+    own.drop_log().await;
+}
+
+async fn a_log_drop_in_a_database_without_the_log_deletes_nothing(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let before = (own.state().await, own.topics().await);
+    let client = world.pool(1).get().await.expect("Postgres");
+    let rename = async |from: &str, to: &str| {
+        client.batch_execute(&format!("ALTER SCHEMA \"{from}\" RENAME TO \"{to}\"")).await.expect("Postgres");
+    };
+    // as with the address of another database: Kafka and the registry have the log, Postgres has not
+    rename(&own.log, "away").await;
+    let (code, printed) = own.drop_log().await;
+    rename("away", &own.log).await;
+    assert!(code == 0 && printed.contains("this database has no such log: nothing was deleted"), "{printed}");
+    assert_eq!((own.state().await, own.topics().await), before);
     own.drop_log().await;
 }

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use millrace_runtime::Settings;
-use millrace_runtime::kafka::{client_config, consumer_config, delete_topics, group_client_ids};
+use millrace_runtime::kafka::{client_config, delete_topics};
 use millrace_schemas::{LogName, Registry};
 use millrace_store::{Tables, drop_log, tables};
 use serde::Serialize;
 
 use super::connection::connect;
+use super::groups::groups_in_use;
 use crate::cli::DropArguments;
 use crate::exit::{NO, Usage};
 use crate::migrate::topics;
@@ -23,7 +24,7 @@ struct Dropped {
     groups_in_use: Vec<String>,
     subjects: Vec<String>,
     topics: Vec<String>,
-    /// Whether Postgres had the log.
+    /// Whether Postgres had the log. If not, nothing was deleted.
     tables: bool,
 }
 
@@ -39,15 +40,20 @@ pub(super) async fn run(settings: &Settings, arguments: &DropArguments, output: 
     Ok(if dropped.groups_in_use.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
 
-/// Deletes the tables last: while they are there, the log is listed, and dropping it again does the rest.
+/// Deletes the tables last: while they are there, the log is listed, and dropping it again does the rest. Without them
+/// nothing is deleted: topics and subjects of that name belong to a log of another database, or to somebody else.
 async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     let client = connect(settings).await?;
-    if tables(&client, name).await? == Tables::Foreign {
-        return Err(
-            Usage(format!("the Postgres schema {name} has tables that are no log's: nothing was deleted")).into()
-        );
+    match tables(&client, name).await? {
+        Tables::Foreign => {
+            let problem = format!("the Postgres schema {name} has tables that are no log's: nothing was deleted");
+            return Err(Usage(problem).into());
+        }
+        Tables::Missing => return Ok(Dropped { log: name.to_string(), ..Dropped::default() }),
+        Tables::Outdated | Tables::Current => {}
     }
-    let groups_in_use = groups_in_use(settings, name).await?;
+    let names: Vec<String> = topics(settings, name, 1).into_iter().map(|topic| topic.name).collect();
+    let groups_in_use = groups_in_use(settings, name, names.clone()).await?;
     if !groups_in_use.is_empty() {
         return Ok(Dropped { log: name.to_string(), groups_in_use, ..Dropped::default() });
     }
@@ -57,39 +63,27 @@ async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     for subject in &subjects {
         registry.delete_subject(subject).await?;
     }
-    let names: Vec<String> = topics(settings, name, 1).into_iter().map(|topic| topic.name).collect();
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
     let topics = delete_topics(&client_config(settings)?, &names).await.with_context(place)?;
     let tables = drop_log(&client, name).await?;
     Ok(Dropped { log: name.to_string(), groups_in_use, subjects, topics, tables })
 }
 
-/// The groups of writers and relays that have members.
-async fn groups_in_use(settings: &Settings, name: &LogName) -> anyhow::Result<Vec<String>> {
-    let mut in_use = Vec::new();
-    for group in [name.writer_group(), name.relay_group()] {
-        let members = group_client_ids(&consumer_config(settings, &group)?).await;
-        if !members.with_context(|| format!("the members of the group {group}"))?.is_empty() {
-            in_use.push(group);
-        }
-    }
-    Ok(in_use)
-}
-
 fn text(dropped: &Dropped) -> String {
     let log = &dropped.log;
-    if !dropped.groups_in_use.is_empty() {
-        let groups = dropped.groups_in_use.join(" and ");
+    if let [first, more @ ..] = &dropped.groups_in_use[..] {
+        let groups = more.iter().fold(first.clone(), |groups, group| format!("{groups} and {group}"));
+        let verb = if more.is_empty() { "has" } else { "have" };
         return format!(
-            "log {log}: nothing was deleted, because {groups} has members: stop its writers and relays first"
+            "log {log}: nothing was deleted, because {groups} {verb} members: stop whatever reads the log's topics first"
         );
     }
-    let tables = if dropped.tables { vec![format!("the Postgres schema {log}, with all events")] } else { vec![] };
+    if !dropped.tables {
+        return format!("log {log}: this database has no such log: nothing was deleted");
+    }
+    let tables = format!("the Postgres schema {log}, with all events");
     let topics = dropped.topics.iter().map(|topic| format!("topic {topic}"));
     let subjects = dropped.subjects.iter().map(|subject| format!("subject {subject}"));
-    let deleted: Vec<String> = tables.into_iter().chain(topics).chain(subjects).collect();
-    if deleted.is_empty() {
-        return format!("log {log}: there is nothing of it");
-    }
-    deleted.iter().fold(format!("log {log}: deleted"), |text, what| format!("{text}\n  {what}"))
+    let deleted = [tables].into_iter().chain(topics).chain(subjects);
+    deleted.fold(format!("log {log}: deleted"), |text, what| format!("{text}\n  {what}"))
 }

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod connection;
 mod drop;
+mod groups;
 mod list;
 mod plan;
 mod report;
