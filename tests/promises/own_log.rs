@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use millrace_runtime::kafka::{consumer_config, group_client_ids};
+use millrace_runtime::kafka::{
+    TopicSpec, client_config, consumer_config, create_topics, delete_topics, group_client_ids,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::{Value, json};
 
@@ -21,7 +23,8 @@ crate::promises![
     a_log_of_50_records_is_applied_in_5_seconds,
     a_log_check_reads_every_stored_version_with_the_newest,
     a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it,
-    a_log_drop_in_a_database_without_the_log_deletes_nothing
+    a_log_drop_in_a_database_without_the_log_deletes_nothing,
+    a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_events
 ];
 
 async fn applying_a_folder_creates_its_log_and_applying_it_twice_changes_nothing(world: World) {
@@ -286,5 +289,29 @@ async fn a_log_drop_in_a_database_without_the_log_deletes_nothing(world: World) 
     rename("away", &own.log).await;
     assert!(code == 0 && printed.contains("this database has no such log: nothing was deleted"), "{printed}");
     assert_eq!((own.state().await, own.topics().await), before);
+    own.drop_log().await;
+}
+
+async fn a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_events(world: World) {
+    let own = Own::new(&world);
+    let config = client_config(&world.settings).expect("settings");
+    let topic = |name: &str| TopicSpec {
+        name: format!("{}.{name}", own.log),
+        partitions: 5,
+        replication_factor: 1,
+        settings: vec![],
+    };
+    let strangers = [topic("commands"), topic("events"), topic("dead-letters")];
+    create_topics(&config, &strangers).await.expect("Kafka");
+    wait_until("the topics are there", async || own.topics().await == [5, 5, 0, 5]).await;
+    let (code, report) = own.apply(&[]).await;
+    let problems = report["problems"].to_string();
+    assert_eq!((code, report["problems"].as_array().map(Vec::len)), (1, Some(1)), "{report:#}");
+    assert!(problems.contains(&strangers[1].name) && !problems.contains("delete"), "{problems}");
+
+    delete_topics(&config, &[strangers[1].name.clone()]).await.expect("Kafka");
+    own.applied().await;
+    wait_until("the topics are there", async || own.topics().await == [5, 3, 3, 5]).await;
+    assert_eq!(own.apply(&[]).await.1["result"], "nothing-to-change");
     own.drop_log().await;
 }

@@ -21,7 +21,6 @@ use super::rules::check_rules;
 use crate::cli::ApplyArguments;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
-use crate::migrate::topics;
 use crate::output::Output;
 
 /// Runs the command.
@@ -108,8 +107,11 @@ async fn make_changes(client: &mut Object, settings: &Settings, name: &LogName, 
     let folder = &plan.folder;
     millrace_store::migrate(client, name, folder.partitions, &folder.definition.name).await?;
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
-    let topics = topics(settings, name, folder.partitions);
-    create_topics(&client_config(settings)?, &topics).await.with_context(place)?;
+    let topics = plan.missing_topics(settings, name);
+    // Kafka refuses to create none
+    if !topics.is_empty() {
+        create_topics(&client_config(settings)?, &topics).await.with_context(place)?;
+    }
     let registered = register(settings, name, plan).await?;
     let log = Log::open(&*client, name.clone()).await?;
     log.add_schemas(&*client, registered).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use deadpool_postgres::GenericClient;
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace_runtime::Settings;
-use millrace_runtime::kafka::{client_config, topic_partitions};
+use millrace_runtime::kafka::{TopicSpec, client_config, topic_partitions};
 use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry, WAYS_TO_EVOLVE};
 use millrace_store::{Log, StoreError, StoredDefinition, StoredSchema, Tables, tables};
 
@@ -56,7 +56,9 @@ impl Plan {
             Err(problems) => return Ok(Err(problems)),
         };
         let mut problems = existing.as_ref().map(|existing| existing.problems(&folder)).unwrap_or_default();
-        let missing_topics = kept(missing_topics(settings, name, &folder).await?, &mut problems);
+        let partitions = partitions_of_topics(settings, name, &folder).await?;
+        let missing_topics =
+            kept(missing_topics(name, partitions, folder.partitions, existing.is_some()), &mut problems);
         let new = kept(new_versions(&folder, &stored), &mut problems);
         problems.extend(objections(settings, name, &folder, &new).await?);
         if !problems.is_empty() {
@@ -75,6 +77,12 @@ impl Plan {
             changes.push(Change::KeepFiles { files });
         }
         Ok(Ok(Self { folder, changes, stored }))
+    }
+
+    /// The topics that are to be created.
+    pub(super) fn missing_topics(&self, settings: &Settings, log: &LogName) -> Vec<TopicSpec> {
+        let is_missing = |spec: &TopicSpec| self.changes.contains(&Change::CreateTopic { topic: spec.name.clone() });
+        topics(settings, log, self.folder.partitions).into_iter().filter(is_missing).collect()
     }
 
     /// The versions that the log lacks; those of one record in their order.
@@ -136,28 +144,52 @@ fn of_log(problem: String) -> FolderProblem {
     FolderProblem { file: LogFolder::LOG.to_owned(), problem }
 }
 
-/// The log's topics that do not exist; the inner error has those that have another number of partitions.
-async fn missing_topics(
+/// The log's topics with the number of partitions that each has; 0 when it does not exist.
+async fn partitions_of_topics(
     settings: &Settings,
     log: &LogName,
     folder: &LogFolder,
-) -> anyhow::Result<Result<Vec<String>, Vec<FolderProblem>>> {
+) -> anyhow::Result<Vec<(String, usize)>> {
     let names: Vec<String> = topics(settings, log, folder.partitions).into_iter().map(|topic| topic.name).collect();
     let partitions = topic_partitions(&client_config(settings)?, &names).await?;
+    Ok(names.into_iter().zip(partitions).collect())
+}
+
+/// The topics that do not exist.
+///
+/// # Errors
+/// Those of events and outcomes that have another number of partitions than the log: their partitions are the log's. A
+/// writer takes any number of partitions for commands and dead letters.
+fn missing_topics(
+    log: &LogName,
+    topics: Vec<(String, usize)>,
+    needed: u32,
+    log_exists: bool,
+) -> Result<Vec<String>, Vec<FolderProblem>> {
+    let of_log_partitions = [log.events_topic(), log.outcomes_topic()];
     let (mut missing, mut problems) = (Vec::new(), Vec::new());
-    for (topic, actual) in names.into_iter().zip(partitions) {
+    for (topic, actual) in topics {
         if actual == 0 {
             missing.push(topic);
-        } else if actual != folder.partitions as usize {
-            let says = folder.partitions;
-            let problem = format!(
-                "topic {topic} exists and has {actual} partitions, and partitions is {says}: delete the topic, or write \
-                 partitions = {actual}"
-            );
-            problems.push(of_log(problem));
+        } else if actual != needed as usize && of_log_partitions.contains(&topic) {
+            let has = format!("topic {topic} exists and has {actual} partitions");
+            problems.push(of_log(match log_exists {
+                true if actual < needed as usize => format!(
+                    "{has}, and log {log} has {needed} for ever: give it {needed}, with kafka-topics.sh --alter \
+                     --partitions {needed}"
+                ),
+                true => format!(
+                    "{has}, and log {log} has {needed} for ever: somebody has changed the topic, and Kafka can't take \
+                     partitions away; apply the folder under another name, with --as, or restore the topic"
+                ),
+                false => format!(
+                    "{has}, and partitions is {needed}: write partitions = {actual}, or, if the topic is somebody else's, \
+                     apply the folder under another name, with --as"
+                ),
+            }));
         }
     }
-    Ok(if problems.is_empty() { Ok(missing) } else { Err(problems) })
+    if problems.is_empty() { Ok(missing) } else { Err(problems) }
 }
 
 /// What the registry has against the new versions. It may have versions that the log does not have.
@@ -191,4 +223,36 @@ fn differing(kept: &BTreeMap<String, String>, files: &BTreeMap<String, String>) 
     });
     let gone = kept.keys().filter(|path| !files.contains_key(*path)).map(|path| format!("{path} (gone)"));
     changed.chain(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(partitions: [usize; 4], log_exists: bool) -> Result<Vec<String>, String> {
+        let log: LogName = "orders".parse().unwrap();
+        let names = ["commands", "events", "outcomes", "dead-letters"].map(|topic| format!("orders.{topic}"));
+        let topics = names.into_iter().zip(partitions).collect();
+        missing_topics(&log, topics, 3, log_exists)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn only_events_and_outcomes_need_the_logs_number_of_partitions() {
+        assert_eq!(missing([5, 3, 3, 1], true), Ok(vec![]));
+        assert_eq!(missing([5, 0, 3, 0], true), Ok(vec!["orders.events".to_owned(), "orders.dead-letters".to_owned()]));
+        let refused = missing([5, 5, 5, 1], false).unwrap_err();
+        assert_eq!(refused.lines().count(), 2, "{refused}");
+        assert!(refused.contains("topic orders.events exists and has 5 partitions, and partitions is 3"), "{refused}");
+    }
+
+    #[test]
+    fn nobody_is_told_to_delete_a_topic() {
+        for partitions in [1, 5] {
+            for log_exists in [true, false] {
+                let refused = missing([3, partitions, 3, 3], log_exists).unwrap_err();
+                assert!(!refused.contains("delete"), "{refused}");
+            }
+        }
+    }
 }
