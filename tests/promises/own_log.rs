@@ -24,6 +24,7 @@ crate::promises![
     a_log_check_reads_every_stored_version_with_the_newest,
     a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it,
     a_log_drop_in_a_database_without_the_log_deletes_nothing,
+    a_log_with_rules_keeps_them,
     a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_events
 ];
 
@@ -289,6 +290,41 @@ async fn a_log_drop_in_a_database_without_the_log_deletes_nothing(world: World) 
     rename("away", &own.log).await;
     assert!(code == 0 && printed.contains("this database has no such log: nothing was deleted"), "{printed}");
     assert_eq!((own.state().await, own.topics().await), before);
+    own.drop_log().await;
+}
+
+async fn a_log_with_rules_keeps_them(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let fields = json!([{"name": "ticket_id", "type": "string"}, {"name": "subject", "type": "string"}]);
+    fs::create_dir_all(own.dir.join("commands")).expect("a folder");
+    own.write("commands/OpenTicket.avsc", &event("OpenTicket", fields));
+    let before = own.state().await;
+    let (code, report) = own.apply(&[]).await;
+    assert_eq!((code, &report["problems"][0]["file"]), (1, &json!("domain.toml")), "{report:#}");
+    assert!(report["problems"].to_string().contains("commands/OpenTicket.avsc"), "{report:#}");
+    assert_eq!(own.state().await, before);
+
+    let rules = r#"
+        state.ticket.TicketOpened = { is_open = "true" }
+        commands.OpenTicket.stream = "'ticket-' + command.ticket_id"
+        commands.OpenTicket.emit = [{ event = "TicketOpened", copy = "command" }]
+    "#;
+    fs::write(own.dir.join("domain.toml"), rules).expect("the folder can be written");
+    let made = own.applied().await;
+    assert_eq!(changes(&made, "start-rules"), 1, "{made:#?}");
+    let before = own.state().await;
+    assert_eq!(before.0["rules"], "declared");
+
+    // with the command's file, and without
+    fs::remove_file(own.dir.join("domain.toml")).expect("the file");
+    for _ in 0..2 {
+        let (code, report) = own.apply(&[]).await;
+        let problems = report["problems"].to_string();
+        assert!(code == 1 && problems.contains("domain.toml"), "{report:#}");
+        assert_eq!(own.state().await, before);
+        let _ = fs::remove_file(own.dir.join("commands/OpenTicket.avsc"));
+    }
     own.drop_log().await;
 }
 

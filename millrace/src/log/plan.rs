@@ -72,6 +72,9 @@ impl Plan {
         }
         changes.extend(missing_topics.into_iter().map(|topic| Change::CreateTopic { topic }));
         changes.extend(new.iter().map(|new| new.change(name)));
+        if existing.as_ref().is_some_and(Existing::takes_append) && folder.domain().is_some() {
+            changes.push(Change::StartRules);
+        }
         let files = differing(&existing.map(Existing::files).unwrap_or_default(), &folder.files);
         if !files.is_empty() {
             changes.push(Change::KeepFiles { files });
@@ -106,7 +109,12 @@ impl Existing {
         self.definition.map(|definition| definition.files).unwrap_or_default()
     }
 
-    /// What the log's creation has fixed, and the folder says otherwise.
+    /// Whether a definition without rules was applied last.
+    fn takes_append(&self) -> bool {
+        self.definition.as_ref().is_some_and(|definition| !definition.files.contains_key(LogFolder::DOMAIN))
+    }
+
+    /// What the log's past has fixed, and the folder says otherwise.
     fn problems(&self, folder: &LogFolder) -> Vec<FolderProblem> {
         let (name, mut problems) = (self.log.name(), Vec::new());
         if self.log.partitions() != folder.partitions {
@@ -121,6 +129,15 @@ impl Existing {
                  name, with --as"
             );
             problems.push(of_log(problem));
+        }
+        let has_rules = self.definition.is_some() && !self.takes_append();
+        if has_rules && folder.domain().is_none() {
+            let file = LogFolder::DOMAIN.to_owned();
+            let problem = format!(
+                "the file is missing, and log {name} has rules: without them anybody could Append past them; put the \
+                 file back"
+            );
+            problems.push(FolderProblem { file, problem });
         }
         problems
     }

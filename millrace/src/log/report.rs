@@ -17,6 +17,8 @@ pub(super) enum Change {
     CreateTopic { topic: String },
     /// The log does not have this version of a record; versions count 1, 2, 3 … for each record.
     AddSchema { subject: String, version: usize },
+    /// The log took `Append` before; `domain.toml` decides from now on.
+    StartRules,
     /// The log keeps the folder's files, and these differ.
     KeepFiles { files: Vec<String> },
 }
@@ -51,6 +53,7 @@ impl Change {
             Self::UpdateTables => "tables brought up to date".to_owned(),
             Self::CreateTopic { topic } => format!("new topic {topic}"),
             Self::AddSchema { subject, version } => format!("new schema {subject}, version {version}"),
+            Self::StartRules => "domain.toml decides from now on; the command Append is dead-lettered".to_owned(),
             Self::KeepFiles { files } => format!("definition: {}", files.join(", ")),
         }
     }

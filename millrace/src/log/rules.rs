@@ -6,6 +6,8 @@ use millrace_writer::declared::{Problem, RulesError};
 
 /// Where the cases are.
 const CASES: &str = "cases/";
+/// Where the commands are.
+const COMMANDS: &str = "commands/";
 
 /// Checks the folder's rules against its schemas, and runs its cases.
 ///
@@ -16,15 +18,23 @@ pub fn check_folder(folder: &LogFolder) -> Result<(), Vec<FolderProblem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The problems of `domain.toml` and of the cases.
+/// The problems of `domain.toml` and of the cases. Not part of [`LogFolder`]'s own checks, which a writer also makes of a
+/// definition that was applied long ago.
 pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
     let cases: Vec<(&String, &String)> = folder.files.iter().filter(|(path, _)| path.starts_with(CASES)).collect();
     let Some(rules) = folder.domain() else {
+        let undecided = folder.files.keys().find(|path| path.starts_with(COMMANDS)).map(|command| FolderProblem {
+            file: LogFolder::DOMAIN.to_owned(),
+            problem: format!(
+                "the file is missing, so nothing decides {command}: put it back; or, for a log without rules, which takes \
+                 Append, delete commands/"
+            ),
+        });
         let lone = |(file, _): &(&String, _)| FolderProblem {
             file: (*file).clone(),
             problem: "a case needs rules, and the folder has no domain.toml".to_owned(),
         };
-        return cases.iter().map(lone).collect();
+        return undecided.into_iter().chain(cases.iter().map(lone)).collect();
     };
     // the domain takes the definition with it
     let definition = match LogFolder::from_files(folder.files.clone()) {
@@ -45,4 +55,26 @@ fn problems(error: RulesError) -> impl Iterator<Item = FolderProblem> {
         let joint = if field.is_empty() { "" } else { ": " };
         FolderProblem { file, problem: format!("line {line}{joint}{field}: {problem}") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_domains::bundled;
+
+    use super::*;
+
+    #[test]
+    fn commands_without_rules_are_refused() {
+        let mut files = bundled::files("orders").expect("it comes along");
+        files.retain(|path, _| !path.starts_with(CASES) && path != LogFolder::DOMAIN);
+        let problems = check_rules(&LogFolder::from_files(files.clone()).unwrap());
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert_eq!(problems[0].file, "domain.toml");
+        assert!(
+            problems[0].problem.contains("nothing decides commands/CancelOrder.avsc: put it back"),
+            "{problems:#?}"
+        );
+        files.retain(|path, _| !path.starts_with(COMMANDS));
+        assert_eq!(check_rules(&LogFolder::from_files(files).unwrap()), []);
+    }
 }
