@@ -14,7 +14,8 @@ use millrace_runtime::kafka::{client_config, create_topics};
 use millrace_schemas::{FolderProblem, LogFolder, LogName, RecordDefinition, Registry};
 use millrace_store::Log;
 
-use super::connection::connect;
+use super::check::stored_folder;
+use super::connection::{connect, open};
 use super::plan::{AT_ONCE, Plan};
 use super::report::{ApplyReport, Ending, text};
 use super::rules::check_rules;
@@ -101,6 +102,16 @@ pub async fn apply_folder(
         }
     };
     Ok(ApplyReport { log: name.into(), result, changes: plan.changes, problems: vec![] })
+}
+
+/// The folder that was applied to the log last; `None` when there is no such log, or its definition is in the program.
+///
+/// # Errors
+/// When Postgres does not answer, or this version of the program can't read the definition.
+pub async fn applied_folder(settings: &Settings, name: &LogName) -> anyhow::Result<Option<LogFolder>> {
+    let client = connect(settings).await?;
+    let Some(log) = open(&client, name).await? else { return Ok(None) };
+    log.newest_definition(&client).await?.map(|definition| stored_folder(&log, &definition)).transpose()
 }
 
 async fn make_changes(client: &mut Object, settings: &Settings, name: &LogName, plan: &Plan) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ use crate::exit::Usage;
 use crate::logs::Logs;
 use crate::output::Output;
 
-pub use apply::apply_folder;
+pub use apply::{applied_folder, apply_folder};
 pub use rules::check_folder;
 
 /// Runs the command.

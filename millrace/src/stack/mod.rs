@@ -81,9 +81,9 @@ async fn bring_up(
 ) -> anyhow::Result<Up> {
     let loaded = settings.load()?;
     let flags = settings.for_services(&loaded)?;
-    let folders = with::folders(logs, &arguments.with)?;
+    let added = with::read(logs, &arguments.with)?;
     let services = services_of(&logs.built_in(&loaded)?, &flags);
-    let services = folders.iter().fold(services, |services, folder| services.with_log(&folder.name));
+    let services = added.iter().fold(services, |services, added| services.with_log(&added.folder.name, &flags));
     if !arguments.servers_only {
         check_service_ports(&options.data_dir, &services, arguments.folders.ports.http_port)?;
     }
@@ -94,7 +94,7 @@ async fn bring_up(
     } else {
         let settings = at(&stack, loaded);
         prepare(logs, &settings).await?;
-        with::apply(&settings, folders).await?;
+        with::apply(&settings, added).await?;
         start_services(&stack, &services, arguments.folders.ports.http_port, &progress).await?
     };
     let addresses = stack.addresses();

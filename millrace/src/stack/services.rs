@@ -35,10 +35,14 @@ impl StackServices {
         services
     }
 
-    /// The same with the services of a described log.
+    /// The same with the services of a described log, which get `flags` too, but for the log's name.
     #[must_use]
-    pub fn with_log(mut self, log: &LogName) -> Self {
-        let flags = ["--log".to_owned(), log.to_string()];
+    pub fn with_log(mut self, log: &LogName, flags: &[String]) -> Self {
+        let mut flags = flags.to_vec();
+        if let Some(place) = flags.iter().position(|flag| flag == "--log") {
+            flags.drain(place..(place + 2).min(flags.len()));
+        }
+        flags.extend(["--log".to_owned(), log.to_string()]);
         for service in ["writer", "relay", "monitor"] {
             self.add(&format!("{log}-{service}"), &[service], &flags);
         }
@@ -130,5 +134,25 @@ pub async fn until_one_ends(stack: &Stack, services: &[RunningService]) -> anyho
             return anyhow::anyhow!("{} has ended. {}", service.name, log_tail(&stack.log_file(&service.name)));
         }
         tokio::time::sleep(WATCH).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_of_an_added_log_have_the_same_settings_file() {
+        let flags = ["--log", "ledger", "--config", "/etc/millrace.toml"].map(ToOwned::to_owned);
+        let services = StackServices::new(&flags, &[]).with_log(&"orders".parse().unwrap(), &flags);
+        let arguments = |name: &str| {
+            let service = services.0.iter().find(|service| service.name == name).unwrap();
+            service.arguments.join(" ")
+        };
+        assert_eq!(arguments("writer"), "writer --log ledger --config /etc/millrace.toml");
+        for service in ["writer", "relay", "monitor"] {
+            let expected = format!("{service} --config /etc/millrace.toml --log orders");
+            assert_eq!(arguments(&format!("orders-{service}")), expected);
+        }
     }
 }
