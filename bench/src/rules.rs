@@ -30,10 +30,10 @@ impl Rules {
             Self::Rust => Log::new(Ledger),
             Self::Declared => {
                 let types = ["account".to_owned()];
-                let domain = DeclaredDomain::parse(definition("declared", true), &types, "domain.toml", DECLARED);
+                let domain = DeclaredDomain::parse(definition("declared", false), &types, "domain.toml", DECLARED);
                 Log::new(domain.unwrap_or_else(|problems| panic!("the declared ledger is not sound: {problems}")))
             }
-            Self::Append => Log::new(NoRules { definition: definition("append", false) }),
+            Self::Append => Log::new(NoRules { definition: definition("append", true) }),
         };
         log.with_projectors(millrace_projectors::all)
     }
@@ -44,12 +44,14 @@ pub fn logs() -> [Log; 3] {
     [Rules::Rust, Rules::Declared, Rules::Append].map(Rules::log)
 }
 
-fn definition(name: &str, with_commands: bool) -> LogDefinition {
+fn definition(name: &str, with_append: bool) -> LogDefinition {
     let of_topic = |topic: Topic| {
         let records = Ledger.definition().records().iter().filter(move |record| record.topic == topic);
         records.map(|record| &*record.text).collect::<Vec<_>>()
     };
-    let commands = if with_commands { of_topic(Topic::Commands) } else { vec![LogDefinition::APPEND] };
+    // the ledger's commands too: the work that fills a log without a writer is made of them
+    let commands = of_topic(Topic::Commands).into_iter().chain(with_append.then_some(LogDefinition::APPEND));
+    let commands: Vec<&str> = commands.collect();
     let definition = LogDefinition::parse(name, &commands, &of_topic(Topic::Events));
     definition.expect("the ledger's own schemas are sound")
 }
