@@ -11,6 +11,9 @@ use super::value::Value;
 /// Deepest nesting of a checked expression, so that no evaluation overflows the stack.
 const MAX_DEPTH: usize = 100;
 
+/// Deepest nesting of a value that rules make, so that neither comparing nor dropping it overflows the stack.
+const MAX_TYPE_DEPTH: usize = 32;
+
 /// The variables that an expression may use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
@@ -60,6 +63,9 @@ pub(super) fn check(
         Some(wanted) => checker.wanted(&parsed, wanted, "the expression"),
         None => checker.expression(&parsed, None),
     };
+    if checked.type_.depth() > MAX_TYPE_DEPTH {
+        checker.problem(format!("lists and records nest more than {MAX_TYPE_DEPTH} deep"));
+    }
     if checker.problems.is_empty() { Ok(checked) } else { Err(checker.problems) }
 }
 

@@ -9,6 +9,7 @@ use super::event::{Addressed, DeclaredCommand, DeclaredEvent};
 use super::problem::At;
 use super::rules::{COMMAND, CommandRules, Expect, FIRST, ITEM, ITEMS, Reject, Rules, STREAMS, StreamRules};
 use super::state::DeclaredState;
+use super::steps::Steps;
 use super::value::Value;
 use crate::Rejection;
 
@@ -38,8 +39,12 @@ impl From<Refusal<'_>> for Rejection {
 }
 
 /// The streams of a command, after its `check` rules.
-pub(super) fn address<'r>(rules: &'r CommandRules, command: &DeclaredCommand) -> Result<Addressed, Refusal<'r>> {
-    let mut frame = Frame::new(rules.slots, &rules.lets);
+pub(super) fn address<'r>(
+    rules: &'r CommandRules,
+    command: &DeclaredCommand,
+    steps: &mut Steps,
+) -> Result<Addressed, Refusal<'r>> {
+    let mut frame = Frame::new(rules.slots, &rules.lets, steps);
     frame.slots[usize::from(COMMAND)] = command.fields.clone();
     refuse(&rules.check, &mut frame)?;
     let mut addressed = Addressed { streams: Vec::new(), places: Vec::new(), groups: Vec::new() };
@@ -110,7 +115,7 @@ struct Decision<'r, 's> {
     command: &'r CommandRules,
     streams: &'s [StreamId],
     states: &'s [&'s DeclaredState],
-    frame: Frame<'r>,
+    frame: Frame<'s>,
     events: Vec<(usize, DeclaredEvent)>,
 }
 
@@ -120,9 +125,10 @@ pub(super) fn decide<'r>(
     command: &DeclaredCommand,
     addressed: &Addressed,
     states: &[&DeclaredState],
+    steps: &mut Steps,
 ) -> Result<Vec<(usize, DeclaredEvent)>, Refusal<'r>> {
     let command_rules = &rules.commands[usize::from(command.command)];
-    let mut frame = Frame::new(command_rules.slots, &command_rules.lets);
+    let mut frame = Frame::new(command_rules.slots, &command_rules.lets, steps);
     frame.slots[usize::from(COMMAND)] = command.fields.clone();
     let streams = &addressed.streams;
     let mut decision = Decision { rules, command: command_rules, streams, states, frame, events: Vec::new() };

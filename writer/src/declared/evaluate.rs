@@ -2,11 +2,9 @@
 
 use regex::Regex;
 
-use super::operations::{contains, decided, distinct, field_of, index, int, items, size, sum, text_of, unfit, whole};
+use super::operations::{decided, distinct, field_of, index, int, items, size, sum, text_of, unfit, whole};
+use super::steps::{MAX_STEPS, Steps};
 use super::value::Value;
-
-/// Most steps of one decision, or of one event's fold. A step is an operation or 16 bytes of text, about 10 to 50 ns.
-pub(super) const MAX_STEPS: u64 = 1_000_000;
 
 /// How deep `let`s may use each other, so that no evaluation overflows the stack.
 const MAX_NESTED_LETS: usize = 12;
@@ -129,11 +127,11 @@ pub(super) struct Let {
     pub of_command: bool,
 }
 
-/// The variables of one decision, and what is left of its steps.
+/// The variables of one decision, and its steps.
 #[derive(Debug)]
 pub(super) struct Frame<'r> {
     pub slots: Vec<Value>,
-    pub steps_left: u64,
+    pub steps: &'r mut Steps,
     lets: &'r [Let],
     /// The value of each `let`, once an expression has asked for it.
     known: Vec<Option<Evaluated>>,
@@ -143,9 +141,9 @@ pub(super) struct Frame<'r> {
 
 impl<'r> Frame<'r> {
     /// A frame with so many slots, all absent.
-    pub fn new(slots: u16, lets: &'r [Let]) -> Self {
+    pub fn new(slots: u16, lets: &'r [Let], steps: &'r mut Steps) -> Self {
         let slots = vec![Value::Absent; slots.into()];
-        Self { slots, steps_left: MAX_STEPS, lets, known: vec![None; lets.len()], nested_lets: 0 }
+        Self { slots, steps, lets, known: vec![None; lets.len()], nested_lets: 0 }
     }
 
     /// Forgets the values of the `let`s that depend on a stream, as another one comes.
@@ -158,9 +156,7 @@ impl<'r> Frame<'r> {
     }
 
     fn charge(&mut self, steps: u64) -> Result<(), Fault> {
-        let left = self.steps_left.checked_sub(steps);
-        self.steps_left = left.unwrap_or_default();
-        left.map(|_| ()).ok_or(Fault::TooCostly)
+        self.steps.charge(steps)
     }
 
     /// The value of an expression.
@@ -195,19 +191,17 @@ impl<'r> Frame<'r> {
             }
             Node::Compare(comparison, sides) => {
                 let (left, right) = (self.value(&sides[0])?, self.value(&sides[1])?);
-                self.charge(left.weight().min(right.weight()))?;
-                comparison.holds(&left, &right).map(Value::Bool)
+                self.compare(*comparison, &left, &right).map(Value::Bool)
             }
             Node::Index(sides) => index(&self.value(&sides[0])?, &self.value(&sides[1])?),
             Node::In(sides) => {
                 let (item, within) = (self.value(&sides[0])?, self.value(&sides[1])?);
-                self.charge(within.weight())?;
-                contains(&item, &within)
+                self.is_in(&item, &within).map(Value::Bool)
             }
             Node::Call(function, arguments) => self.call(*function, arguments),
             Node::Matches(text, pattern) => {
                 let text = self.value(text)?;
-                self.charge(text.weight())?;
+                self.charge(text.text_weight())?;
                 Ok(Value::Bool(pattern.is_match(text_of(&text)?)))
             }
             Node::Overflows(inner) => match self.value(inner) {
@@ -270,6 +264,27 @@ impl<'r> Frame<'r> {
         if right == decisive { Ok(Value::Bool(decisive)) } else { left.map(|_| Value::Bool(right)) }
     }
 
+    fn compare(&mut self, comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Fault> {
+        match comparison {
+            Comparison::Equal => self.steps.equal(left, right),
+            Comparison::Unequal => self.steps.equal(left, right).map(|equal| !equal),
+            _ => {
+                self.charge(left.text_weight().min(right.text_weight()))?;
+                comparison.orders(left, right)
+            }
+        }
+    }
+
+    fn is_in(&mut self, item: &Value, within: &Value) -> Result<bool, Fault> {
+        match within {
+            Value::Map(entries) => {
+                self.charge(item.text_weight())?;
+                Ok(entries.contains_key(text_of(item)?))
+            }
+            list => self.steps.is_among(item, items(list)?),
+        }
+    }
+
     fn arithmetic(&mut self, operator: char, left: Value, right: Value) -> Evaluated {
         match (operator, left, right) {
             ('+', Value::Text(left), Value::Text(right)) => {
@@ -295,8 +310,7 @@ impl<'r> Frame<'r> {
         let [first, rest @ ..] = &*values else { return Err(Fault::failed("a function without arguments")) };
         self.charge(match (function, first) {
             (Function::Sum | Function::Distinct, Value::List(items)) => items.len() as u64,
-            (Function::Size, Value::List(_) | Value::Map(_)) => 1,
-            _ => first.weight(),
+            _ => first.text_weight(),
         })?;
         let second = || rest.first().map_or(Ok(""), text_of);
         Ok(match function {

@@ -6,13 +6,12 @@ use super::evaluate::{Comparison, Evaluated, Fault};
 use super::value::Value;
 
 impl Comparison {
-    pub fn holds(self, left: &Value, right: &Value) -> Result<bool, Fault> {
-        let ordering = match (self, left, right) {
-            (Self::Equal, ..) => return Ok(left == right),
-            (Self::Unequal, ..) => return Ok(left != right),
-            (_, Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-            (_, Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-            (_, Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
+    /// Whether the values are in this order. Equality is not asked here: [`Steps::equal`](super::steps::Steps::equal).
+    pub fn orders(self, left: &Value, right: &Value) -> Result<bool, Fault> {
+        let ordering = match (left, right) {
+            (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+            (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+            (Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
             _ => Some(int(left)?.cmp(&int(right)?)),
         };
         Ok(ordering.is_some_and(|ordering| match self {
@@ -108,13 +107,6 @@ pub(super) fn index(of: &Value, index: &Value) -> Evaluated {
             item.cloned().ok_or_else(|| Fault::failed(format!("a list of {} items has no item {index}", items.len())))
         }
     }
-}
-
-pub(super) fn contains(item: &Value, within: &Value) -> Evaluated {
-    Ok(Value::Bool(match within {
-        Value::Map(entries) => entries.contains_key(text_of(item)?),
-        list => items(list)?.contains(item),
-    }))
 }
 
 pub(super) fn size(value: &Value) -> Result<i64, Fault> {

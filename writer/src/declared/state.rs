@@ -6,6 +6,7 @@ use super::evaluate::{Fault, Frame};
 use super::event::DeclaredEvent;
 use super::problem::At;
 use super::rules::{Fold, Rules};
+use super::steps::Steps;
 use super::types::RecordType;
 use super::value::Value;
 
@@ -70,7 +71,8 @@ fn folded<'r>(fold: &'r Fold, state: Value, event: &DeclaredEvent) -> Result<Val
         Value::Record(fields) => fields.to_vec(),
         _ => Vec::new(),
     };
-    let mut frame = Frame::new(fold.slots, &[]);
+    let mut steps = Steps::default();
+    let mut frame = Frame::new(fold.slots, &[], &mut steps);
     frame.slots[0] = state;
     frame.slots[1] = event.fields.clone();
     for (field, node, at) in &fold.sets {

@@ -1,0 +1,60 @@
+//! What rules may cost, and what is refused because it could cost more.
+
+use super::*;
+
+fn order_of(items: usize, sku: impl Fn(usize) -> String) -> serde_json::Value {
+    let item = |index| json!({"sku": sku(index), "quantity": 1, "price_minor": 5});
+    json!({"order_id": "7", "items": (0..items).map(item).collect::<Vec<_>>()})
+}
+
+#[test]
+fn a_short_list_compared_with_a_long_one_many_times_walks_the_long_one_never() {
+    let order = order_of(10_000, |index| index.to_string());
+    let started = std::time::Instant::now();
+    assert_eq!(comes_to("command.items.exists(i, [i] == command.items)", order), "false");
+    assert!(started.elapsed().as_secs() < 10);
+}
+
+#[test]
+fn comparing_long_lists_is_charged_for_each_item_that_is_looked_at() {
+    let order = order_of(1_000, |_| "a".to_owned());
+    let all = "command.items.all(i, command.items.map(j, j) == command.items)";
+    assert_eq!(comes_to(all, order.clone()), "rules_too_costly");
+    // the first difference ends it
+    let rules = rules_with("command.items.all(i, a != b)").replace(
+        "reject = ",
+        "let.a = \"['x'] + command.items.map(j, j.sku)\"\nlet.b = \"['y'] + command.items.map(j, j.sku)\"\nreject = ",
+    );
+    assert_eq!(decide(&parse(&rules).unwrap(), order.clone()).unwrap_err().code, "wrong");
+    // a value is equal to itself without a look
+    assert_eq!(comes_to("command.items.all(i, command.items == command.items)", order), "true");
+}
+
+/// Rules with two values of 2^25 items each, of which only 26 lists are in memory.
+fn rules_with_shared_lists(when: &str) -> String {
+    let named = |name: &str| {
+        let first = format!("let.{name}0 = \"[command.order_id]\"\n");
+        let nested = |depth: usize| format!("let.{name}{depth} = \"[{name}{0}, {name}{0}]\"\n", depth - 1);
+        first + &(1..=25).map(nested).collect::<String>()
+    };
+    let asked = (1..=25).map(|depth| format!("size(a{depth}) + size(b{depth}) < 0 || ")).collect::<String>();
+    rules_with(&format!("{asked}{when}")).replace("reject = ", &format!("{}{}reject = ", named("a"), named("b")))
+}
+
+#[test]
+fn values_that_share_their_parts_are_equal_at_once_or_too_costly() {
+    let domain = parse(&rules_with_shared_lists("a25 == a25")).unwrap();
+    assert_eq!(decide(&domain, json!({"order_id": "7"})).unwrap_err().code, "wrong");
+    let refused = parse(&rules_with_shared_lists("a25 == b25")).unwrap_err().to_string();
+    assert!(refused.contains("it takes more than 1000000 steps"), "{refused}");
+    let refused = parse(&rules_with_shared_lists("b24 in a25")).unwrap_err().to_string();
+    assert!(refused.contains("it takes more than 1000000 steps"), "{refused}");
+}
+
+#[test]
+fn lists_that_nest_without_end_are_refused() {
+    let lets = (1..100).map(|depth| format!("let.a{depth} = \"[a{}]\"\n", depth - 1)).collect::<String>();
+    let rules = rules_with("false").replace("reject = ", &format!("let.a0 = \"[1]\"\n{lets}reject = "));
+    let refused = parse(&rules).unwrap_err().to_string();
+    assert!(refused.contains("lists and records nest more than 32 deep"), "{refused}");
+}
