@@ -71,7 +71,8 @@ pub(super) enum Node {
     Index(Box<[Node; 2]>),
     In(Box<[Node; 2]>),
     Call(Function, Vec<Node>),
-    Matches(Box<Node>, Regex),
+    /// With the steps that each byte of the text costs.
+    Matches(Box<Node>, Regex, u64),
     Overflows(Box<Node>),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
@@ -199,10 +200,11 @@ impl<'r> Frame<'r> {
                 self.is_in(&item, &within).map(Value::Bool)
             }
             Node::Call(function, arguments) => self.call(*function, arguments),
-            Node::Matches(text, pattern) => {
+            Node::Matches(text, pattern, steps_per_byte) => {
                 let text = self.value(text)?;
-                self.charge(text.text_weight())?;
-                Ok(Value::Bool(pattern.is_match(text_of(&text)?)))
+                let text = text_of(&text)?;
+                self.charge((text.len() as u64).saturating_mul(*steps_per_byte))?;
+                Ok(Value::Bool(pattern.is_match(text)))
             }
             Node::Overflows(inner) => match self.value(inner) {
                 Err(Fault::Overflow) => Ok(Value::Bool(true)),
@@ -309,7 +311,9 @@ impl<'r> Frame<'r> {
         let values = self.all(arguments)?;
         let [first, rest @ ..] = &*values else { return Err(Fault::failed("a function without arguments")) };
         self.charge(match (function, first) {
-            (Function::Sum | Function::Distinct, Value::List(items)) => items.len() as u64,
+            (Function::Sum, Value::List(items)) => items.len() as u64,
+            // hashing an item costs about as much as two operations
+            (Function::Distinct, Value::List(items)) => items.iter().map(|item| 2 + item.text_weight()).sum(),
             _ => first.text_weight(),
         })?;
         let second = || rest.first().map_or(Ok(""), text_of);

@@ -1,6 +1,6 @@
 //! What operators and functions make of values.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::evaluate::{Comparison, Evaluated, Fault};
 use super::value::Value;
@@ -127,7 +127,7 @@ pub(super) fn sum(items: &[Value]) -> Result<i64, Fault> {
 
 /// The items, each once, in the order of their first appearance.
 pub(super) fn distinct(items: &[Value]) -> Value {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(items.len());
     let first = items.iter().filter(|item| {
         seen.insert(match item {
             Value::Int(number) => (*number, ""),

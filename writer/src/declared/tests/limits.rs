@@ -58,3 +58,19 @@ fn lists_that_nest_without_end_are_refused() {
     let refused = parse(&rules).unwrap_err().to_string();
     assert!(refused.contains("lists and records nest more than 32 deep"), "{refused}");
 }
+
+#[test]
+fn distinct_is_charged_for_the_text_that_it_reads() {
+    let distinct = "command.items.all(i, command.items.map(j, j.sku).distinct().size() > 0)";
+    assert_eq!(comes_to(distinct, order_of(100, |index| index.to_string())), "true");
+    let long = order_of(100, |index| format!("{}{index}", "x".repeat(2_000)));
+    assert_eq!(comes_to(distinct, long), "rules_too_costly");
+}
+
+#[test]
+fn a_large_pattern_is_charged_more_than_a_small_one() {
+    let order = || order_of(100, |_| "ab".repeat(1_000));
+    let matches = |pattern: &str| format!("command.items.all(i, !i.sku.matches('{pattern}'))");
+    assert_eq!(comes_to(&matches("^[a-z]+c$"), order()), "true");
+    assert_eq!(comes_to(&matches("[ab]*a[ab]{2000}c"), order()), "rules_too_costly");
+}
