@@ -95,6 +95,8 @@ fn group<'r>(
 
 fn stream_id<'r>(stream: &'r StreamRules, frame: &mut Frame<'_>) -> Result<StreamId, Refusal<'r>> {
     let id = frame.value(&stream.id).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
+    // the text is read, copied and looked up
+    frame.steps.charge(4 + id.text_weight()).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
     let parsed = id.to_string().parse();
     parsed.map_err(|error| Refusal::Rule(Rejection::new("invalid_stream_id", format!("{error}."))))
 }
@@ -153,6 +155,8 @@ impl<'r> Decision<'r, '_> {
     fn by_group(&mut self, groups: &[Value]) -> Result<(), Refusal<'r>> {
         let [stream] = &*self.command.streams else { return Ok(()) };
         for (place, items) in groups.iter().enumerate() {
+            let group = stream.state.fields.len() + self.command.lets.len();
+            self.frame.steps.charge(1 + group as u64 / 4).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
             self.frame.forget();
             self.meet(stream, place, STREAMS)?;
             if place == 0 {
@@ -195,9 +199,10 @@ impl<'r> Decision<'r, '_> {
                 continue;
             }
             let fields = rule.data.iter().map(|node| frame.value(node)).collect::<Result<_, _>>().map_err(fault)?;
+            let fields = Value::record(fields);
+            frame.steps.weigh(&fields).map_err(fault)?; // it will be encoded
             let type_ = self.rules.events[usize::from(rule.event)].type_.clone();
-            self.events
-                .push((places[rule.stream], DeclaredEvent { event: rule.event, type_, fields: Value::record(fields) }));
+            self.events.push((places[rule.stream], DeclaredEvent { event: rule.event, type_, fields }));
         }
         Ok(())
     }
@@ -207,7 +212,7 @@ impl<'r> Decision<'r, '_> {
         let mut states: Vec<Option<DeclaredState>> = vec![None; self.states.len()];
         for (stream, event) in &self.events {
             let state = states[*stream].get_or_insert_with(|| self.states[*stream].clone());
-            state.fold(self.rules, event).map_err(|(at, fault)| Refusal::Fault(at, fault))?;
+            state.fold(self.rules, event, self.frame.steps).map_err(|(at, fault)| Refusal::Fault(at, fault))?;
         }
         Ok(())
     }

@@ -194,7 +194,11 @@ impl<'r> Frame<'r> {
                 let (left, right) = (self.value(&sides[0])?, self.value(&sides[1])?);
                 self.compare(*comparison, &left, &right).map(Value::Bool)
             }
-            Node::Index(sides) => index(&self.value(&sides[0])?, &self.value(&sides[1])?),
+            Node::Index(sides) => {
+                let (of, place) = (self.value(&sides[0])?, self.value(&sides[1])?);
+                self.charge(place.text_weight())?;
+                index(&of, &place)
+            }
             Node::In(sides) => {
                 let (item, within) = (self.value(&sides[0])?, self.value(&sides[1])?);
                 self.is_in(&item, &within).map(Value::Bool)
@@ -213,6 +217,7 @@ impl<'r> Frame<'r> {
             Node::List(items) => self.all(items).map(Value::list),
             Node::Record(fields) => self.all(fields).map(Value::record),
             Node::Map(entries) => {
+                self.charge(entries.iter().map(|(key, _)| 4 + key.len() as u64 / 16).sum())?;
                 let entries = entries.iter().map(|(key, node)| Ok((key.clone(), self.value(node)?)));
                 Ok(Value::Map(entries.collect::<Result<std::collections::BTreeMap<_, _>, _>>()?.into()))
             }
@@ -258,9 +263,12 @@ impl<'r> Frame<'r> {
     /// other.
     fn either(&mut self, sides: &[Node; 2], decisive: bool) -> Evaluated {
         let left = match self.bool(&sides[0]) {
-            Err(Fault::TooCostly) => return Err(Fault::TooCostly),
             Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
-            other => other,
+            Ok(value) => Ok(value),
+            Err(fault) => {
+                self.steps.survive(&fault)?;
+                Err(fault)
+            }
         };
         let right = self.bool(&sides[1])?;
         if right == decisive { Ok(Value::Bool(decisive)) } else { left.map(|_| Value::Bool(right)) }
@@ -334,7 +342,11 @@ impl<'r> Frame<'r> {
         let items = items(&list)?;
         let holds = |frame: &mut Self, item: &Value, node: &Node| {
             frame.slots[usize::from(slot)] = item.clone();
-            frame.bool(node)
+            let held = frame.bool(node);
+            if let Err(fault) = &held {
+                frame.steps.survive(fault)?;
+            }
+            held
         };
         match each {
             Each::All(node) => decided(items, false, |item| holds(self, item, node)),
@@ -356,7 +368,7 @@ impl<'r> Frame<'r> {
                 Ok(Value::list(kept))
             }
             Each::Map { only, to } => {
-                let mut mapped = Vec::with_capacity(items.len());
+                let mut mapped = Vec::new(); // its items are paid for one by one, and the first may fail
                 for item in items {
                     self.slots[usize::from(slot)] = item.clone();
                     if only.as_ref().map_or(Ok(true), |only| self.bool(only))? {

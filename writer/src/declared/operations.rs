@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use super::evaluate::{Comparison, Evaluated, Fault};
 use super::value::Value;
 
+/// How many characters of a text a message shows.
+const MAX_SHOWN: usize = 100;
+
 impl Comparison {
     /// Whether the values are in this order. Equality is not asked here: [`Steps::equal`](super::steps::Steps::equal).
     pub fn orders(self, left: &Value, right: &Value) -> Result<bool, Fault> {
@@ -98,9 +101,10 @@ pub(super) fn whole(operator: char, left: i64, right: i64) -> Result<i64, Fault>
 
 pub(super) fn index(of: &Value, index: &Value) -> Evaluated {
     match (of, index) {
-        (Value::Map(entries), Value::Text(key)) => {
-            entries.get(&**key).cloned().ok_or_else(|| Fault::failed(format!("a map has no key {key:?}")))
-        }
+        (Value::Map(entries), Value::Text(key)) => entries.get(&**key).cloned().ok_or_else(|| {
+            let key: String = key.chars().take(MAX_SHOWN).collect();
+            Fault::failed(format!("a map has no key {key:?}"))
+        }),
         _ => {
             let (items, index) = (items(of)?, int(index)?);
             let item = usize::try_from(index).ok().and_then(|index| items.get(index));

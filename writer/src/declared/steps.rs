@@ -79,6 +79,34 @@ impl Steps {
         Ok(left == right)
     }
 
+    /// Pays for a walk through the whole value, such as writing it.
+    ///
+    /// # Errors
+    /// [`Fault::TooCostly`] when no steps are left before its end.
+    pub fn weigh(&mut self, value: &Value) -> Result<(), Fault> {
+        self.charge(1 + value.text_weight())?;
+        match value {
+            Value::List(items) | Value::Record(items) => items.iter().try_for_each(|item| self.weigh(item)),
+            Value::Map(entries) => entries.iter().try_for_each(|(key, value)| {
+                self.charge(1 + key.len() as u64 / 16)?;
+                self.weigh(value)
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pays for a fault that is kept while the evaluation goes on: its words were formatted.
+    ///
+    /// # Errors
+    /// [`Fault::TooCostly`] when too few steps are left, or the fault is that already.
+    pub fn survive(&mut self, fault: &Fault) -> Result<(), Fault> {
+        match fault {
+            Fault::TooCostly => Err(Fault::TooCostly),
+            Fault::Overflow => Ok(()),
+            Fault::Failed(words) => self.charge(8 + words.len() as u64 / 16),
+        }
+    }
+
     /// Whether the item is one of the list's.
     ///
     /// # Errors

@@ -74,3 +74,52 @@ fn a_large_pattern_is_charged_more_than_a_small_one() {
     assert_eq!(comes_to(&matches("^[a-z]+c$"), order()), "true");
     assert_eq!(comes_to(&matches("[ab]*a[ab]{2000}c"), order()), "rules_too_costly");
 }
+
+#[test]
+fn a_long_text_in_every_event_is_charged_each_time() {
+    let rules = r#"
+[commands.PlaceOrder]
+each = "command.items"
+stream = "'order-' + item.sku"
+emit = [{ event = "OrderPlaced", data = { order_id = "command.order_id" } }]
+"#;
+    let domain = parse(rules).unwrap();
+    let mut order = order_of(2_000, |index| index.to_string());
+    assert_eq!(decide(&domain, order.clone()).unwrap().len(), 2_000);
+    order["order_id"] = "x".repeat(20_000).into();
+    assert_eq!(decide(&domain, order).unwrap_err().code, "rules_too_costly");
+}
+
+#[test]
+fn the_folds_of_a_decision_share_its_steps() {
+    let doubled = vec!["size(event.order_id + event.order_id)"; 20].join(" + ");
+    let rules = format!(
+        r#"
+[state.order]
+OrderPlaced = {{ size = "{doubled}" }}
+[commands.PlaceOrder]
+each = "command.items"
+stream = "'order-' + item.sku"
+emit = [{{ event = "OrderPlaced", data = {{ order_id = "command.order_id" }} }}]
+"#
+    );
+    let domain = parse(&rules).unwrap();
+    let mut order = order_of(1, |index| index.to_string());
+    order["order_id"] = "x".repeat(20_000).into();
+    assert!(decide(&domain, order.clone()).is_ok());
+    order["items"] = order_of(50, |index| index.to_string())["items"].clone();
+    assert_eq!(decide(&domain, order).unwrap_err().code, "rules_too_costly");
+}
+
+#[test]
+fn messages_do_not_grow_past_the_steps_of_a_decision() {
+    let order = || order_of(1, |_| "x".repeat(100_000));
+    let long = "{command.items[0].sku}".repeat(500);
+    let domain = parse(&rules_with("true").replace("{command.order_id}", &long)).unwrap();
+    let refused = decide(&domain, order()).unwrap_err();
+    assert!(refused.code == "wrong" && refused.message.len() < 17_000_000, "{}", refused.message.len());
+    let missing = "command.items.exists(i, i.sku.size() > 1000 && command.labels[i.sku] == '')";
+    let domain = parse(&rules_with(missing)).unwrap();
+    let refused = decide(&domain, order()).unwrap_err();
+    assert!(refused.code == "rule_failed" && refused.message.len() < 1_000, "{}", refused.message.len());
+}
