@@ -137,6 +137,15 @@ impl Type {
         }
     }
 
+    /// Whether a value of the type holds the whole state of a stream.
+    pub fn holds_state(&self) -> bool {
+        match self {
+            Self::List(inner) | Self::Map(inner) | Self::Nullable(inner) => inner.holds_state(),
+            Self::Record(record) => record.is_state,
+            _ => false,
+        }
+    }
+
     /// How deep lists, maps and records nest in a value of the type.
     pub fn depth(&self) -> usize {
         match self {

@@ -123,3 +123,23 @@ fn messages_do_not_grow_past_the_steps_of_a_decision() {
     let refused = decide(&domain, order()).unwrap_err();
     assert!(refused.code == "rule_failed" && refused.message.len() < 1_000, "{}", refused.message.len());
 }
+
+#[test]
+fn a_state_has_500_fields_at_most() {
+    let with_fields = |count: usize| {
+        let fields = (0..count).map(|field| format!("f{field} = '1'")).collect::<Vec<_>>().join(", ");
+        rules_with("false").replace("status = \"'placed'\"", &fields)
+    };
+    assert!(parse(&with_fields(499)).is_ok(), "and total");
+    let refused = parse(&with_fields(500)).unwrap_err().to_string();
+    assert_eq!(refused, "domain.toml:2: state.order: it has 501 fields, and at most 500 are allowed");
+}
+
+#[test]
+fn a_field_that_holds_itself_is_refused() {
+    let with_field = |text: &str| rules_with("false").replace("'placed'", text);
+    let refused = parse(&with_field("has(state.status) ? [state.status] : []")).unwrap_err().to_string();
+    assert!(refused.contains("the type of the field status has no end: it holds itself"), "{refused}");
+    let refused = parse(&with_field("[state]")).unwrap_err().to_string();
+    assert!(refused.contains("a field can't hold a whole state: name the fields"), "{refused}");
+}
