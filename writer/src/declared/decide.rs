@@ -97,8 +97,14 @@ fn stream_id<'r>(stream: &'r StreamRules, frame: &mut Frame<'_>) -> Result<Strea
     let id = frame.value(&stream.id).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
     // the text is read, copied and looked up
     frame.steps.charge(4 + id.text_weight()).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
-    let parsed = id.to_string().parse();
-    parsed.map_err(|error| Refusal::Rule(Rejection::new("invalid_stream_id", format!("{error}."))))
+    let invalid = |message: String| Refusal::Rule(Rejection::new("invalid_stream_id", message));
+    let id: StreamId = id.to_string().parse().map_err(|error| invalid(format!("{error}.")))?;
+    // the rules were checked with the state of this type
+    if id.stream_type() != stream.type_ {
+        let (rule, type_) = (&stream.at.field, &stream.type_);
+        return Err(invalid(format!("The rule {rule} names the stream {id}, which is not of the type {type_}.")));
+    }
+    Ok(id)
 }
 
 fn refuse<'r>(rejects: &'r [Reject], frame: &mut Frame<'_>) -> Result<(), Refusal<'r>> {
@@ -215,5 +221,46 @@ impl<'r> Decision<'r, '_> {
             state.fold(self.rules, event, self.frame.steps).map_err(|(at, fault)| Refusal::Fault(at, fault))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, OnceLock};
+
+    use super::super::evaluate::Node;
+    use super::super::types::RecordType;
+    use super::*;
+
+    #[test]
+    fn an_id_of_another_type_than_the_rules_were_checked_with_rejects_the_command() {
+        let type_ = || Arc::new(RecordType { name: String::new(), fields: Vec::new(), is_state: false });
+        let rules = |id: &str| CommandRules {
+            name: "PlaceOrder".to_owned(),
+            type_: type_(),
+            each: None,
+            streams: vec![StreamRules {
+                id: Node::Constant(Value::text(id)),
+                type_: "order".to_owned(),
+                at: At { line: 1, field: "commands.PlaceOrder.stream".to_owned() },
+                state: type_(),
+                expect: None,
+            }],
+            lets: Vec::new(),
+            check: Vec::new(),
+            reject: Vec::new(),
+            emit: Vec::new(),
+            slots: STREAMS + 1,
+        };
+        let command = DeclaredCommand { command: 0, fields: Value::record(Vec::new()), addressed: OnceLock::new() };
+        assert!(address(&rules("order-1"), &command, &mut Steps::default()).is_ok());
+        let refused = Rejection::from(address(&rules("foo-1"), &command, &mut Steps::default()).unwrap_err());
+        assert_eq!(
+            (&*refused.code, &*refused.message),
+            (
+                "invalid_stream_id",
+                "The rule commands.PlaceOrder.stream names the stream foo-1, which is not of the type order."
+            )
+        );
     }
 }

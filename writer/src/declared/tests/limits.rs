@@ -143,3 +143,15 @@ fn a_field_that_holds_itself_is_refused() {
     let refused = parse(&with_field("[state]")).unwrap_err().to_string();
     assert!(refused.contains("a field can't hold a whole state: name the fields"), "{refused}");
 }
+
+#[test]
+fn a_stream_is_named_by_a_literal_with_its_type_and_what_follows() {
+    let with_stream = |text: &str| rules_with("false").replace("'order-' + command.order_id", text);
+    for sound in ["'order-' + command.order_id + '-x'", "'order-1'", "('order-' + command.order_id)"] {
+        assert!(parse(&with_stream(sound)).is_ok(), "{sound}");
+    }
+    for other in ["'order-' == command.order_id ? 'foo-1' : 'order-1'", "['order-1'][0]", "'or' + 'der-1'"] {
+        let refused = parse(&with_stream(other)).unwrap_err().to_string();
+        assert!(refused.contains("a stream's id begins with '<type>-' as a literal"), "{refused}");
+    }
+}
