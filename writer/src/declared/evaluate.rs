@@ -207,7 +207,8 @@ impl<'r> Frame<'r> {
             Node::Matches(text, pattern, steps_per_byte) => {
                 let text = self.value(text)?;
                 let text = text_of(&text)?;
-                self.charge((text.len() as u64).saturating_mul(*steps_per_byte))?;
+                // a pattern is made ready also for an empty text
+                self.charge((1 + text.len() as u64).saturating_mul(*steps_per_byte))?;
                 Ok(Value::Bool(pattern.is_match(text)))
             }
             Node::Overflows(inner) => match self.value(inner) {
@@ -241,6 +242,7 @@ impl<'r> Frame<'r> {
     }
 
     fn all(&mut self, nodes: &[Node]) -> Result<Vec<Value>, Fault> {
+        self.charge(1)?; // to allocate
         nodes.iter().map(|node| self.value(node)).collect()
     }
 
@@ -322,6 +324,7 @@ impl<'r> Frame<'r> {
             (Function::Sum, Value::List(items)) => items.len() as u64,
             // hashing an item costs about as much as two operations
             (Function::Distinct, Value::List(items)) => items.iter().map(|item| 2 + item.text_weight()).sum(),
+            (Function::String, _) => 2 + first.text_weight(),
             _ => first.text_weight(),
         })?;
         let second = || rest.first().map_or(Ok(""), text_of);
