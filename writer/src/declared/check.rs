@@ -11,6 +11,9 @@ use super::value::Value;
 /// Deepest nesting of a checked expression, so that no evaluation overflows the stack.
 const MAX_DEPTH: usize = 100;
 
+/// Deepest nesting of a value that rules make, so that neither comparing nor dropping it overflows the stack.
+const MAX_TYPE_DEPTH: usize = 32;
+
 /// The variables that an expression may use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
@@ -22,18 +25,26 @@ pub(super) struct Scope {
 
 /// Hands out the places in a frame; macros take theirs here too, each its own.
 #[derive(Debug, Default)]
-pub(super) struct Slots(u16);
+pub(super) struct Slots {
+    taken: u16,
+    /// Whether more were asked for than a frame can have.
+    overflowed: bool,
+}
 
 impl Slots {
-    /// The next free place.
+    /// The next free place. When there is none, [`check`] says so.
     pub fn take(&mut self) -> u16 {
-        self.0 += 1;
-        self.0 - 1
+        let place = self.taken;
+        match place.checked_add(1) {
+            Some(taken) => self.taken = taken,
+            None => self.overflowed = true,
+        }
+        place
     }
 
     /// How many places a frame needs.
     pub fn count(&self) -> u16 {
-        self.0
+        self.taken
     }
 }
 
@@ -55,11 +66,31 @@ pub(super) fn check(
     slots: &mut Slots,
 ) -> Result<Checked, Vec<String>> {
     let parsed = syntax::parse(text).map_err(|problem| vec![problem])?;
+    check_parsed(&parsed, wanted, scope, slots)
+}
+
+/// Checks an expression that is parsed already.
+///
+/// # Errors
+/// Everything that is wrong with it, a sentence each.
+pub(super) fn check_parsed(
+    parsed: &Expression,
+    wanted: Option<&Type>,
+    scope: &Scope,
+    slots: &mut Slots,
+) -> Result<Checked, Vec<String>> {
     let mut checker = Checker { scope, slots, locals: Vec::new(), problems: Vec::new(), depth: 0 };
     let checked = match wanted {
-        Some(wanted) => checker.wanted(&parsed, wanted, "the expression"),
-        None => checker.expression(&parsed, None),
+        Some(wanted) => checker.wanted(parsed, wanted, "the expression"),
+        None => checker.expression(parsed, None),
     };
+    if checker.slots.overflowed {
+        let most = u16::MAX;
+        checker.problem(format!("the streams and macros of these rules need more than {most} places: use fewer"));
+    }
+    if checked.type_.depth() > MAX_TYPE_DEPTH {
+        checker.problem(format!("lists and records nest more than {MAX_TYPE_DEPTH} deep"));
+    }
     if checker.problems.is_empty() { Ok(checked) } else { Err(checker.problems) }
 }
 
@@ -389,5 +420,19 @@ impl Checker<'_> {
         };
         let item = self.wanted(item, &wanted, "the left of `in`").node;
         Checked { node: Node::In(Box::new([item, within.node])), type_: Type::Bool }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_with_more_macros_than_a_frame_has_places_are_refused() {
+        let mut slots = Slots { taken: u16::MAX - 1, overflowed: false };
+        assert!(check("[1].all(i, i > 0)", None, &Scope::default(), &mut slots).is_ok());
+        let refused = check("[1].all(i, i > 0)", None, &Scope::default(), &mut slots).unwrap_err();
+        assert!(refused[0].contains("need more than 65535 places"), "{refused:?}");
+        assert_eq!(slots.count(), u16::MAX);
     }
 }

@@ -7,6 +7,7 @@ use super::evaluate::{Let, Node};
 use super::file::{CommandRules as CommandFile, EmitRule, RejectRule};
 use super::problem::Problems;
 use super::rules::{COMMAND, CommandRules, Emit, Expect, FIRST, ITEM, ITEMS, Reject, Rules, STREAMS, StreamRules};
+use super::syntax::{self, first_literal};
 use super::template::Template;
 use super::tree::Sourced;
 use super::types::{RecordType, Type, list};
@@ -141,10 +142,12 @@ impl<'r> CommandCompiler<'r> {
 
     /// The type of a stream, which its id must begin with as a literal, so that it is known here.
     fn stream_type(&mut self, id: &Sourced) -> StreamType {
-        let literal = id.text.trim_start().strip_prefix(['\'', '"']);
-        let name = literal.and_then(|text| text.split_once('-')).map_or("", |(name, _)| name);
+        let parsed = syntax::parse(&id.text);
+        let literal = parsed.as_ref().map_or("", first_literal);
+        let name = literal.split_once('-').map_or("", |(name, _)| name);
         let name = self.stream_types.iter().find(|known| *known == name).map_or("", |known| known);
-        if name.is_empty() {
+        // what is not CEL is said when the id is checked
+        if name.is_empty() && parsed.is_ok() {
             let known = list(self.stream_types.iter().map(|known| &**known));
             let problem =
                 format!("a stream's id begins with '<type>-' as a literal; the log's stream types are: {known}");
@@ -218,7 +221,13 @@ impl<'r> CommandCompiler<'r> {
             }
         });
         let checked = self.checked(id, Some(&Type::Text), scope)?;
-        Some(StreamRules { id: checked.node, at: id.at.clone(), state: type_.state.clone(), expect })
+        Some(StreamRules {
+            id: checked.node,
+            type_: type_.name.clone(),
+            at: id.at.clone(),
+            state: type_.state.clone(),
+            expect,
+        })
     }
 
     fn check_expected_names(&mut self) {

@@ -9,6 +9,7 @@ use super::event::{Addressed, DeclaredCommand, DeclaredEvent};
 use super::problem::At;
 use super::rules::{COMMAND, CommandRules, Expect, FIRST, ITEM, ITEMS, Reject, Rules, STREAMS, StreamRules};
 use super::state::DeclaredState;
+use super::steps::Steps;
 use super::value::Value;
 use crate::Rejection;
 
@@ -38,8 +39,12 @@ impl From<Refusal<'_>> for Rejection {
 }
 
 /// The streams of a command, after its `check` rules.
-pub(super) fn address<'r>(rules: &'r CommandRules, command: &DeclaredCommand) -> Result<Addressed, Refusal<'r>> {
-    let mut frame = Frame::new(rules.slots, &rules.lets);
+pub(super) fn address<'r>(
+    rules: &'r CommandRules,
+    command: &DeclaredCommand,
+    steps: &mut Steps,
+) -> Result<Addressed, Refusal<'r>> {
+    let mut frame = Frame::new(rules.slots, &rules.lets, steps);
     frame.slots[usize::from(COMMAND)] = command.fields.clone();
     refuse(&rules.check, &mut frame)?;
     let mut addressed = Addressed { streams: Vec::new(), places: Vec::new(), groups: Vec::new() };
@@ -90,8 +95,16 @@ fn group<'r>(
 
 fn stream_id<'r>(stream: &'r StreamRules, frame: &mut Frame<'_>) -> Result<StreamId, Refusal<'r>> {
     let id = frame.value(&stream.id).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
-    let parsed = id.to_string().parse();
-    parsed.map_err(|error| Refusal::Rule(Rejection::new("invalid_stream_id", format!("{error}."))))
+    // the text is read, copied and looked up
+    frame.steps.charge(4 + id.text_weight()).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
+    let invalid = |message: String| Refusal::Rule(Rejection::new("invalid_stream_id", message));
+    let id: StreamId = id.to_string().parse().map_err(|error| invalid(format!("{error}.")))?;
+    // the rules were checked with the state of this type
+    if id.stream_type() != stream.type_ {
+        let (rule, type_) = (&stream.at.field, &stream.type_);
+        return Err(invalid(format!("The rule {rule} names the stream {id}, which is not of the type {type_}.")));
+    }
+    Ok(id)
 }
 
 fn refuse<'r>(rejects: &'r [Reject], frame: &mut Frame<'_>) -> Result<(), Refusal<'r>> {
@@ -110,7 +123,7 @@ struct Decision<'r, 's> {
     command: &'r CommandRules,
     streams: &'s [StreamId],
     states: &'s [&'s DeclaredState],
-    frame: Frame<'r>,
+    frame: Frame<'s>,
     events: Vec<(usize, DeclaredEvent)>,
 }
 
@@ -120,9 +133,10 @@ pub(super) fn decide<'r>(
     command: &DeclaredCommand,
     addressed: &Addressed,
     states: &[&DeclaredState],
+    steps: &mut Steps,
 ) -> Result<Vec<(usize, DeclaredEvent)>, Refusal<'r>> {
     let command_rules = &rules.commands[usize::from(command.command)];
-    let mut frame = Frame::new(command_rules.slots, &command_rules.lets);
+    let mut frame = Frame::new(command_rules.slots, &command_rules.lets, steps);
     frame.slots[usize::from(COMMAND)] = command.fields.clone();
     let streams = &addressed.streams;
     let mut decision = Decision { rules, command: command_rules, streams, states, frame, events: Vec::new() };
@@ -147,6 +161,8 @@ impl<'r> Decision<'r, '_> {
     fn by_group(&mut self, groups: &[Value]) -> Result<(), Refusal<'r>> {
         let [stream] = &*self.command.streams else { return Ok(()) };
         for (place, items) in groups.iter().enumerate() {
+            let group = stream.state.fields.len() + self.command.lets.len();
+            self.frame.steps.charge(1 + group as u64 / 4).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
             self.frame.forget();
             self.meet(stream, place, STREAMS)?;
             if place == 0 {
@@ -189,9 +205,10 @@ impl<'r> Decision<'r, '_> {
                 continue;
             }
             let fields = rule.data.iter().map(|node| frame.value(node)).collect::<Result<_, _>>().map_err(fault)?;
+            let fields = Value::record(fields);
+            frame.steps.weigh(&fields).map_err(fault)?; // it will be encoded
             let type_ = self.rules.events[usize::from(rule.event)].type_.clone();
-            self.events
-                .push((places[rule.stream], DeclaredEvent { event: rule.event, type_, fields: Value::record(fields) }));
+            self.events.push((places[rule.stream], DeclaredEvent { event: rule.event, type_, fields }));
         }
         Ok(())
     }
@@ -201,8 +218,49 @@ impl<'r> Decision<'r, '_> {
         let mut states: Vec<Option<DeclaredState>> = vec![None; self.states.len()];
         for (stream, event) in &self.events {
             let state = states[*stream].get_or_insert_with(|| self.states[*stream].clone());
-            state.fold(self.rules, event).map_err(|(at, fault)| Refusal::Fault(at, fault))?;
+            state.fold(self.rules, event, self.frame.steps).map_err(|(at, fault)| Refusal::Fault(at, fault))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, OnceLock};
+
+    use super::super::evaluate::Node;
+    use super::super::types::RecordType;
+    use super::*;
+
+    #[test]
+    fn an_id_of_another_type_than_the_rules_were_checked_with_rejects_the_command() {
+        let type_ = || Arc::new(RecordType { name: String::new(), fields: Vec::new(), is_state: false });
+        let rules = |id: &str| CommandRules {
+            name: "PlaceOrder".to_owned(),
+            type_: type_(),
+            each: None,
+            streams: vec![StreamRules {
+                id: Node::Constant(Value::text(id)),
+                type_: "order".to_owned(),
+                at: At { line: 1, field: "commands.PlaceOrder.stream".to_owned() },
+                state: type_(),
+                expect: None,
+            }],
+            lets: Vec::new(),
+            check: Vec::new(),
+            reject: Vec::new(),
+            emit: Vec::new(),
+            slots: STREAMS + 1,
+        };
+        let command = DeclaredCommand { command: 0, fields: Value::record(Vec::new()), addressed: OnceLock::new() };
+        assert!(address(&rules("order-1"), &command, &mut Steps::default()).is_ok());
+        let refused = Rejection::from(address(&rules("foo-1"), &command, &mut Steps::default()).unwrap_err());
+        assert_eq!(
+            (&*refused.code, &*refused.message),
+            (
+                "invalid_stream_id",
+                "The rule commands.PlaceOrder.stream names the stream foo-1, which is not of the type order."
+            )
+        );
     }
 }

@@ -2,11 +2,9 @@
 
 use regex::Regex;
 
-use super::operations::{contains, decided, distinct, field_of, index, int, items, size, sum, text_of, unfit, whole};
+use super::operations::{decided, distinct, field_of, index, int, items, size, sum, text_of, unfit, whole};
+use super::steps::{MAX_STEPS, Steps};
 use super::value::Value;
-
-/// Most steps of one decision, or of one event's fold. A step is an operation or 16 bytes of text, about 10 to 50 ns.
-pub(super) const MAX_STEPS: u64 = 1_000_000;
 
 /// How deep `let`s may use each other, so that no evaluation overflows the stack.
 const MAX_NESTED_LETS: usize = 12;
@@ -73,7 +71,8 @@ pub(super) enum Node {
     Index(Box<[Node; 2]>),
     In(Box<[Node; 2]>),
     Call(Function, Vec<Node>),
-    Matches(Box<Node>, Regex),
+    /// With the steps that each byte of the text costs.
+    Matches(Box<Node>, Regex, u64),
     Overflows(Box<Node>),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
@@ -129,11 +128,11 @@ pub(super) struct Let {
     pub of_command: bool,
 }
 
-/// The variables of one decision, and what is left of its steps.
+/// The variables of one decision, and its steps.
 #[derive(Debug)]
 pub(super) struct Frame<'r> {
     pub slots: Vec<Value>,
-    pub steps_left: u64,
+    pub steps: &'r mut Steps,
     lets: &'r [Let],
     /// The value of each `let`, once an expression has asked for it.
     known: Vec<Option<Evaluated>>,
@@ -143,9 +142,9 @@ pub(super) struct Frame<'r> {
 
 impl<'r> Frame<'r> {
     /// A frame with so many slots, all absent.
-    pub fn new(slots: u16, lets: &'r [Let]) -> Self {
+    pub fn new(slots: u16, lets: &'r [Let], steps: &'r mut Steps) -> Self {
         let slots = vec![Value::Absent; slots.into()];
-        Self { slots, steps_left: MAX_STEPS, lets, known: vec![None; lets.len()], nested_lets: 0 }
+        Self { slots, steps, lets, known: vec![None; lets.len()], nested_lets: 0 }
     }
 
     /// Forgets the values of the `let`s that depend on a stream, as another one comes.
@@ -158,9 +157,7 @@ impl<'r> Frame<'r> {
     }
 
     fn charge(&mut self, steps: u64) -> Result<(), Fault> {
-        let left = self.steps_left.checked_sub(steps);
-        self.steps_left = left.unwrap_or_default();
-        left.map(|_| ()).ok_or(Fault::TooCostly)
+        self.steps.charge(steps)
     }
 
     /// The value of an expression.
@@ -195,20 +192,24 @@ impl<'r> Frame<'r> {
             }
             Node::Compare(comparison, sides) => {
                 let (left, right) = (self.value(&sides[0])?, self.value(&sides[1])?);
-                self.charge(left.weight().min(right.weight()))?;
-                comparison.holds(&left, &right).map(Value::Bool)
+                self.compare(*comparison, &left, &right).map(Value::Bool)
             }
-            Node::Index(sides) => index(&self.value(&sides[0])?, &self.value(&sides[1])?),
+            Node::Index(sides) => {
+                let (of, place) = (self.value(&sides[0])?, self.value(&sides[1])?);
+                self.charge(place.text_weight())?;
+                index(&of, &place)
+            }
             Node::In(sides) => {
                 let (item, within) = (self.value(&sides[0])?, self.value(&sides[1])?);
-                self.charge(within.weight())?;
-                contains(&item, &within)
+                self.is_in(&item, &within).map(Value::Bool)
             }
             Node::Call(function, arguments) => self.call(*function, arguments),
-            Node::Matches(text, pattern) => {
+            Node::Matches(text, pattern, steps_per_byte) => {
                 let text = self.value(text)?;
-                self.charge(text.weight())?;
-                Ok(Value::Bool(pattern.is_match(text_of(&text)?)))
+                let text = text_of(&text)?;
+                // a pattern is made ready also for an empty text
+                self.charge((1 + text.len() as u64).saturating_mul(*steps_per_byte))?;
+                Ok(Value::Bool(pattern.is_match(text)))
             }
             Node::Overflows(inner) => match self.value(inner) {
                 Err(Fault::Overflow) => Ok(Value::Bool(true)),
@@ -217,6 +218,7 @@ impl<'r> Frame<'r> {
             Node::List(items) => self.all(items).map(Value::list),
             Node::Record(fields) => self.all(fields).map(Value::record),
             Node::Map(entries) => {
+                self.charge(entries.iter().map(|(key, _)| 4 + key.len() as u64 / 16).sum())?;
                 let entries = entries.iter().map(|(key, node)| Ok((key.clone(), self.value(node)?)));
                 Ok(Value::Map(entries.collect::<Result<std::collections::BTreeMap<_, _>, _>>()?.into()))
             }
@@ -240,6 +242,7 @@ impl<'r> Frame<'r> {
     }
 
     fn all(&mut self, nodes: &[Node]) -> Result<Vec<Value>, Fault> {
+        self.charge(1)?; // to allocate
         nodes.iter().map(|node| self.value(node)).collect()
     }
 
@@ -262,12 +265,36 @@ impl<'r> Frame<'r> {
     /// other.
     fn either(&mut self, sides: &[Node; 2], decisive: bool) -> Evaluated {
         let left = match self.bool(&sides[0]) {
-            Err(Fault::TooCostly) => return Err(Fault::TooCostly),
             Ok(value) if value == decisive => return Ok(Value::Bool(decisive)),
-            other => other,
+            Ok(value) => Ok(value),
+            Err(fault) => {
+                self.steps.survive(&fault)?;
+                Err(fault)
+            }
         };
         let right = self.bool(&sides[1])?;
         if right == decisive { Ok(Value::Bool(decisive)) } else { left.map(|_| Value::Bool(right)) }
+    }
+
+    fn compare(&mut self, comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Fault> {
+        match comparison {
+            Comparison::Equal => self.steps.equal(left, right),
+            Comparison::Unequal => self.steps.equal(left, right).map(|equal| !equal),
+            _ => {
+                self.charge(left.text_weight().min(right.text_weight()))?;
+                comparison.orders(left, right)
+            }
+        }
+    }
+
+    fn is_in(&mut self, item: &Value, within: &Value) -> Result<bool, Fault> {
+        match within {
+            Value::Map(entries) => {
+                self.charge(item.text_weight())?;
+                Ok(entries.contains_key(text_of(item)?))
+            }
+            list => self.steps.is_among(item, items(list)?),
+        }
     }
 
     fn arithmetic(&mut self, operator: char, left: Value, right: Value) -> Evaluated {
@@ -294,9 +321,11 @@ impl<'r> Frame<'r> {
         let values = self.all(arguments)?;
         let [first, rest @ ..] = &*values else { return Err(Fault::failed("a function without arguments")) };
         self.charge(match (function, first) {
-            (Function::Sum | Function::Distinct, Value::List(items)) => items.len() as u64,
-            (Function::Size, Value::List(_) | Value::Map(_)) => 1,
-            _ => first.weight(),
+            (Function::Sum, Value::List(items)) => items.len() as u64,
+            // hashing an item costs about as much as two operations
+            (Function::Distinct, Value::List(items)) => items.iter().map(|item| 2 + item.text_weight()).sum(),
+            (Function::String, _) => 2 + first.text_weight(),
+            _ => first.text_weight(),
         })?;
         let second = || rest.first().map_or(Ok(""), text_of);
         Ok(match function {
@@ -316,7 +345,11 @@ impl<'r> Frame<'r> {
         let items = items(&list)?;
         let holds = |frame: &mut Self, item: &Value, node: &Node| {
             frame.slots[usize::from(slot)] = item.clone();
-            frame.bool(node)
+            let held = frame.bool(node);
+            if let Err(fault) = &held {
+                frame.steps.survive(fault)?;
+            }
+            held
         };
         match each {
             Each::All(node) => decided(items, false, |item| holds(self, item, node)),
@@ -338,7 +371,7 @@ impl<'r> Frame<'r> {
                 Ok(Value::list(kept))
             }
             Each::Map { only, to } => {
-                let mut mapped = Vec::with_capacity(items.len());
+                let mut mapped = Vec::new(); // its items are paid for one by one, and the first may fail
                 for item in items {
                     self.slots[usize::from(slot)] = item.clone();
                     if only.as_ref().map_or(Ok(true), |only| self.bool(only))? {

@@ -6,6 +6,7 @@ use millrace_schemas::StreamId;
 use serde::{Serialize, Serializer};
 
 use super::avro::serialize_record;
+use super::steps::Steps;
 use super::types::RecordType;
 use super::value::Value;
 
@@ -15,8 +16,8 @@ pub struct DeclaredCommand {
     /// Its place among the rules' commands.
     pub(super) command: u16,
     pub(super) fields: Value,
-    /// What [`Domain::streams`](crate::Domain::streams) has found, for the decision.
-    pub(super) addressed: OnceLock<Addressed>,
+    /// What [`Domain::streams`](crate::Domain::streams) has found, and the steps that it has left for the decision.
+    pub(super) addressed: OnceLock<(Addressed, Steps)>,
 }
 
 /// The streams of a command.

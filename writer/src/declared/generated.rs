@@ -15,11 +15,14 @@ use super::event::DeclaredCommand;
 use super::problem::{At, Problems};
 use super::rules::Rules;
 use super::state::DeclaredState;
+use super::steps::Steps;
 use super::types::Type;
 use super::value::Value;
 
 /// How many commands are generated.
 const COMMANDS: usize = 4_000;
+/// No more commands are generated after so many steps of evaluation, a few seconds.
+const MAX_STEPS: u64 = 200_000_000;
 /// After so many commands, streams begin anew.
 const EPISODE: usize = 50;
 /// Longest command in a message, in characters.
@@ -34,6 +37,7 @@ pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) {
     let mut source = Source { seed: 1, texts };
     let mut states: HashMap<StreamId, DeclaredState> = HashMap::new();
     let mut known: Vec<At> = Vec::new();
+    let mut taken = 0;
     for turn in 0..COMMANDS {
         if turn % EPISODE == 0 {
             states.clear();
@@ -42,14 +46,21 @@ pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) {
         let type_ = Type::Record(rules.commands[place].type_.clone());
         let fields = source.value(&type_);
         let command = DeclaredCommand { command: place as u16, fields, addressed: OnceLock::new() };
-        if let Err(Refusal::Fault(at, Fault::Failed(problem))) = play(rules, &command, &mut states)
+        let mut steps = Steps::default();
+        let came = play(rules, &command, &mut states, &mut steps);
+        taken += steps.taken();
+        if let Err(Refusal::Fault(at, fault @ (Fault::Failed(_) | Fault::TooCostly))) = came
             && !known.contains(at)
         {
             known.push(at.clone());
+            let problem = fault.words();
             let json = serde_json::to_string(&Typed(&type_, &command.fields)).unwrap_or_default();
             let json: String = json.chars().take(MAX_SHOWN).collect();
             let name = &rules.commands[place].name;
             problems.add(at, format!("{problem}; it came to this on generated data, for {name} {json}"));
+        }
+        if taken > MAX_STEPS {
+            return;
         }
     }
 }
@@ -58,11 +69,12 @@ fn play<'r>(
     rules: &'r Rules,
     command: &DeclaredCommand,
     states: &mut HashMap<StreamId, DeclaredState>,
+    steps: &mut Steps,
 ) -> Result<(), Refusal<'r>> {
-    let addressed = address(&rules.commands[usize::from(command.command)], command)?;
+    let addressed = address(&rules.commands[usize::from(command.command)], command, steps)?;
     let found: Vec<DeclaredState> =
         addressed.streams.iter().map(|id| states.get(id).cloned().unwrap_or_default()).collect();
-    let events = decide(rules, command, &addressed, &found.iter().collect::<Vec<_>>())?;
+    let events = decide(rules, command, &addressed, &found.iter().collect::<Vec<_>>(), steps)?;
     for (stream, event) in &events {
         states.entry(addressed.streams[*stream].clone()).or_default().evolve(rules, event);
     }

@@ -22,6 +22,7 @@ mod operations;
 mod problem;
 mod rules;
 mod state;
+mod steps;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -35,11 +36,13 @@ use std::sync::OnceLock;
 use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
 
 use self::avro::RecordReader;
+use self::event::Addressed;
 pub use self::event::{DeclaredCommand, DeclaredEvent};
 use self::problem::Problems;
 pub use self::problem::{Problem, RulesError};
 use self::rules::Rules;
 pub use self::state::DeclaredState;
+use self::steps::Steps;
 use self::value::Value;
 use crate::{Domain, Rejection};
 
@@ -95,6 +98,16 @@ impl DeclaredDomain {
         }
         problems.or(Self { definition, rules })
     }
+
+    /// The streams of a command, found once, and the steps that are left for its decision.
+    fn addressed<'c>(&self, command: &'c DeclaredCommand) -> Result<&'c (Addressed, Steps), Rejection> {
+        if let Some(found) = command.addressed.get() {
+            return Ok(found);
+        }
+        let mut steps = Steps::default();
+        let addressed = decide::address(&self.rules.commands[usize::from(command.command)], command, &mut steps)?;
+        Ok(command.addressed.get_or_init(|| (addressed, steps)))
+    }
 }
 
 impl Domain for DeclaredDomain {
@@ -139,8 +152,7 @@ impl Domain for DeclaredDomain {
     }
 
     fn streams(&self, command: &DeclaredCommand) -> Result<Vec<StreamId>, Rejection> {
-        let addressed = decide::address(&self.rules.commands[usize::from(command.command)], command)?;
-        Ok(command.addressed.get_or_init(|| addressed).streams.clone())
+        Ok(self.addressed(command)?.0.streams.clone())
     }
 
     fn decide(
@@ -148,15 +160,9 @@ impl Domain for DeclaredDomain {
         command: &DeclaredCommand,
         states: &[&DeclaredState],
     ) -> Result<Vec<(usize, DeclaredEvent)>, Rejection> {
-        let addressed = match command.addressed.get() {
-            Some(addressed) => addressed,
-            None => {
-                let rules = &self.rules.commands[usize::from(command.command)];
-                let addressed = decide::address(rules, command)?;
-                command.addressed.get_or_init(|| addressed)
-            }
-        };
-        Ok(decide::decide(&self.rules, command, addressed, states)?)
+        let (addressed, steps) = self.addressed(command)?;
+        let mut steps = *steps; // another attempt at the decision begins with as many
+        Ok(decide::decide(&self.rules, command, addressed, states, &mut steps)?)
     }
 
     fn evolve(&self, state: &mut DeclaredState, event: &DeclaredEvent) {

@@ -1,18 +1,20 @@
 //! What operators and functions make of values.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::evaluate::{Comparison, Evaluated, Fault};
 use super::value::Value;
 
+/// How many characters of a text a message shows.
+const MAX_SHOWN: usize = 100;
+
 impl Comparison {
-    pub fn holds(self, left: &Value, right: &Value) -> Result<bool, Fault> {
-        let ordering = match (self, left, right) {
-            (Self::Equal, ..) => return Ok(left == right),
-            (Self::Unequal, ..) => return Ok(left != right),
-            (_, Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
-            (_, Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-            (_, Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
+    /// Whether the values are in this order. Equality is not asked here: [`Steps::equal`](super::steps::Steps::equal).
+    pub fn orders(self, left: &Value, right: &Value) -> Result<bool, Fault> {
+        let ordering = match (left, right) {
+            (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+            (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+            (Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
             _ => Some(int(left)?.cmp(&int(right)?)),
         };
         Ok(ordering.is_some_and(|ordering| match self {
@@ -99,22 +101,16 @@ pub(super) fn whole(operator: char, left: i64, right: i64) -> Result<i64, Fault>
 
 pub(super) fn index(of: &Value, index: &Value) -> Evaluated {
     match (of, index) {
-        (Value::Map(entries), Value::Text(key)) => {
-            entries.get(&**key).cloned().ok_or_else(|| Fault::failed(format!("a map has no key {key:?}")))
-        }
+        (Value::Map(entries), Value::Text(key)) => entries.get(&**key).cloned().ok_or_else(|| {
+            let key: String = key.chars().take(MAX_SHOWN).collect();
+            Fault::failed(format!("a map has no key {key:?}"))
+        }),
         _ => {
             let (items, index) = (items(of)?, int(index)?);
             let item = usize::try_from(index).ok().and_then(|index| items.get(index));
             item.cloned().ok_or_else(|| Fault::failed(format!("a list of {} items has no item {index}", items.len())))
         }
     }
-}
-
-pub(super) fn contains(item: &Value, within: &Value) -> Evaluated {
-    Ok(Value::Bool(match within {
-        Value::Map(entries) => entries.contains_key(text_of(item)?),
-        list => items(list)?.contains(item),
-    }))
 }
 
 pub(super) fn size(value: &Value) -> Result<i64, Fault> {
@@ -135,7 +131,7 @@ pub(super) fn sum(items: &[Value]) -> Result<i64, Fault> {
 
 /// The items, each once, in the order of their first appearance.
 pub(super) fn distinct(items: &[Value]) -> Value {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(items.len());
     let first = items.iter().filter(|item| {
         seen.insert(match item {
             Value::Int(number) => (*number, ""),

@@ -68,6 +68,8 @@ pub(super) struct CommandRules {
 #[derive(Debug)]
 pub(super) struct StreamRules {
     pub id: Node,
+    /// The type that the id must have, whose state the rules were checked with.
+    pub type_: String,
     pub at: At,
     /// The state's type, for the state before the first event.
     pub state: Arc<RecordType>,

@@ -6,6 +6,7 @@ use super::evaluate::{Fault, Frame};
 use super::event::DeclaredEvent;
 use super::problem::At;
 use super::rules::{Fold, Rules};
+use super::steps::Steps;
 use super::types::RecordType;
 use super::value::Value;
 
@@ -40,7 +41,7 @@ impl DeclaredState {
 
     /// Folds an event that was decided before. One that the rules can't fold leaves a fault in the state.
     pub(super) fn evolve(&mut self, rules: &Rules, event: &DeclaredEvent) {
-        if let Err((at, fault)) = self.fold(rules, event) {
+        if let Err((at, fault)) = self.fold(rules, event, &mut Steps::default()) {
             let name = &rules.events[usize::from(event.event)].name;
             let at = if at.field.is_empty() { name } else { &at.field };
             self.fault.get_or_insert_with(|| format!("{at} can't fold an event {name}: {}", fault.words()).into());
@@ -51,7 +52,12 @@ impl DeclaredState {
     ///
     /// # Errors
     /// When an expression has no value; the state has its old fields then.
-    pub(super) fn fold<'r>(&mut self, rules: &'r Rules, event: &DeclaredEvent) -> Result<(), (&'r At, Fault)> {
+    pub(super) fn fold<'r>(
+        &mut self,
+        rules: &'r Rules,
+        event: &DeclaredEvent,
+        steps: &mut Steps,
+    ) -> Result<(), (&'r At, Fault)> {
         static WHOLE: At = At { line: 1, field: String::new() };
         self.has_events = true;
         let Some(fold) = &rules.events[usize::from(event.event)].fold else { return Ok(()) };
@@ -59,18 +65,27 @@ impl DeclaredState {
         if self.kind.is_some_and(|kind| kind != fold.state) {
             return Err((&WHOLE, Fault::failed("it belongs to streams of another type")));
         }
-        self.fields = folded(fold, self.value(type_), event)?;
+        self.fields = folded(fold, self.value(type_), event, steps)?;
         self.kind = Some(fold.state);
         Ok(())
     }
 }
 
-fn folded<'r>(fold: &'r Fold, state: Value, event: &DeclaredEvent) -> Result<Value, (&'r At, Fault)> {
+fn folded<'r>(
+    fold: &'r Fold,
+    state: Value,
+    event: &DeclaredEvent,
+    steps: &mut Steps,
+) -> Result<Value, (&'r At, Fault)> {
     let mut fields = match &state {
         Value::Record(fields) => fields.to_vec(),
         _ => Vec::new(),
     };
-    let mut frame = Frame::new(fold.slots, &[]);
+    if let Some((_, _, at)) = fold.sets.first() {
+        // the state and the frame are made anew
+        steps.charge((fields.len() as u64 + u64::from(fold.slots)) / 4).map_err(|fault| (at, fault))?;
+    }
+    let mut frame = Frame::new(fold.slots, &[], steps);
     frame.slots[0] = state;
     frame.slots[1] = event.fields.clone();
     for (field, node, at) in &fold.sets {

@@ -1,5 +1,6 @@
 //! Reads the text of an expression, within limits: what is not within them never reaches the parser.
 
+use cel::common::ast::{Expr, LiteralValue, operators};
 use cel::parser::Expression;
 
 /// Longest expression, in bytes of UTF-8.
@@ -22,6 +23,15 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
         Some(error) => format!("not CEL: {}", first_line(&error.msg)),
         None => "not CEL".to_owned(),
     })
+}
+
+/// The text that the value of `'text' + … + …` begins with: empty for an expression of any other form.
+pub(super) fn first_literal(expression: &Expression) -> &str {
+    match &expression.expr {
+        Expr::Literal(LiteralValue::String(text)) => text.inner(),
+        Expr::Call(call) if call.func_name == operators::ADD => call.args.first().map_or("", first_literal),
+        _ => "",
+    }
 }
 
 fn first_line(message: &str) -> String {

@@ -39,7 +39,13 @@ impl Template {
     pub fn fill(&self, frame: &mut Frame<'_>) -> String {
         let parts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Value(node) => frame.value(node).map_or_else(|_| "?".to_owned(), |value| value.to_string()),
+            Part::Value(node) => {
+                let shown = frame.value(node).and_then(|value| {
+                    frame.steps.charge(value.text_weight())?;
+                    Ok(value.to_string())
+                });
+                shown.unwrap_or_else(|_| "?".to_owned())
+            }
         });
         parts.collect()
     }

@@ -1,5 +1,7 @@
 //! The declared domain, given / when / then.
 
+mod limits;
+
 use millrace_schemas::{LogDefinition, Received, RecordSchema, Topic};
 use proptest::prelude::*;
 use serde_json::json;

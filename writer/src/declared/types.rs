@@ -137,6 +137,25 @@ impl Type {
         }
     }
 
+    /// Whether a value of the type holds the whole state of a stream.
+    pub fn holds_state(&self) -> bool {
+        match self {
+            Self::List(inner) | Self::Map(inner) | Self::Nullable(inner) => inner.holds_state(),
+            Self::Record(record) => record.is_state,
+            _ => false,
+        }
+    }
+
+    /// How deep lists, maps and records nest in a value of the type.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::List(inner) | Self::Map(inner) => 1 + inner.depth(),
+            Self::Nullable(inner) => inner.depth(),
+            Self::Record(record) => 1 + record.fields.iter().map(|field| field.type_.depth()).max().unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
     /// Whether a value of `self` may stand where one of `other` is wanted. That it is not null is checked at run time.
     pub fn fits(&self, other: &Self) -> bool {
         match (self, other) {

@@ -72,14 +72,12 @@ impl Value {
         })
     }
 
-    /// What it costs to compare or copy the value, in steps of evaluation.
-    pub fn weight(&self) -> u64 {
+    /// What it costs to read the value's own text or bytes once, in steps. Parts of the value do not count.
+    pub fn text_weight(&self) -> u64 {
         match self {
-            Self::Text(text) => 1 + text.len() as u64 / 16,
-            Self::Bytes(bytes) => 1 + bytes.len() as u64 / 16,
-            Self::List(items) | Self::Record(items) => 1 + items.iter().map(Self::weight).sum::<u64>(),
-            Self::Map(entries) => 1 + entries.values().map(|value| 1 + value.weight()).sum::<u64>(),
-            _ => 1,
+            Self::Text(text) => text.len() as u64 / 16,
+            Self::Bytes(bytes) => bytes.len() as u64 / 16,
+            _ => 0,
         }
     }
 }
