@@ -64,7 +64,7 @@ impl Bank {
 fn command(id: String, name: &'static str, account: usize, mut data: serde_json::Value) -> JsonCommand {
     data["account_id"] = json!(account.to_string());
     // every second command goes to the other accounts' partitions: both writers decide on all accounts
-    let key = format!("account-{}", if id.len() % 2 == 0 { account } else { ACCOUNTS - 1 - account });
+    let key = format!("account-{}", if id.len().is_multiple_of(2) { account } else { ACCOUNTS - 1 - account });
     JsonCommand { id, name, key, data, headers: vec![] }
 }
 

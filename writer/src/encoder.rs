@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::GenericClient;
 use millrace_schemas::{Codec, LogDefinition, RecordSchema, Topic};
-use millrace_store::Log;
+use millrace_store::{Log, StoredSchema};
 
 use crate::WriterError;
 
@@ -52,6 +52,16 @@ impl Encoder {
         let by_id =
             events.map(|stored| (stored.schema.registry_id, Numbered { number: stored.number, schema: stored.schema }));
         Ok(Self { newest, by_id: by_id.collect(), outcome })
+    }
+
+    /// An encoder of the newest versions that a log has; `None` when it lacks the outcome's.
+    pub fn from_stored(stored: &[StoredSchema]) -> Option<Self> {
+        let numbered = |stored: &StoredSchema| Numbered { number: stored.number, schema: stored.schema };
+        // in the order of their numbers, so that of a record's versions the newest stays
+        let of_topic = |topic| stored.iter().filter(move |stored| stored.schema.topic == topic).map(numbered);
+        let newest = of_topic(Topic::Events).map(|numbered| (&*numbered.schema.name, numbered)).collect();
+        let by_id = of_topic(Topic::Events).map(|numbered| (numbered.schema.registry_id, numbered)).collect();
+        Some(Self { newest, by_id, outcome: of_topic(Topic::Outcomes).next_back()? })
     }
 
     /// The newest schema of an event, by its record's name; `None` when the definition has no such event.

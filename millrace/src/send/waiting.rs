@@ -9,8 +9,10 @@ use millrace_runtime::kafka::Delivered;
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::{LogName, Outcome, Received, RecordSchema, Topic};
 use millrace_store::{Log, StoredCommand, command_key};
+use millrace_writer::hash_of_append;
 use tokio::time::Instant;
 
+use super::append::APPEND;
 use crate::exit::NO;
 use crate::output::Output;
 use crate::producing::OutgoingCommand;
@@ -73,6 +75,9 @@ pub async fn wait_for_outcome(
 /// so the log's newest will do; `None` when the log has no schema of the command.
 async fn content_hash(client: &Object, log: &Log, command: &OutgoingCommand) -> anyhow::Result<Option<[u8; 16]>> {
     let stored = log.stored_schemas(client).await?;
+    if command.name == APPEND {
+        return Ok(hash_of_append(&stored, &command.value)?);
+    }
     let of_command = |schema: &&RecordSchema| schema.topic == Topic::Commands && schema.name == command.name;
     let schema = stored.iter().rev().map(|stored| stored.schema).find(of_command);
     let data: serde_json::Value = serde_json::from_slice(&command.value)?;

@@ -12,7 +12,8 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use millrace_schemas::{DecodeError, ExpectedVersion, Received, RecordSchema, StreamId, framing, hash_of_parts};
+use millrace_schemas::{DecodeError, ExpectedVersion, Received, RecordSchema, StreamId, Topic, framing, hash_of_parts};
+use millrace_store::StoredSchema;
 use uuid::Uuid;
 
 use crate::Rejection;
@@ -61,6 +62,22 @@ pub struct Appends {
     pub stream_types: Vec<String>,
     /// Most events of a command.
     pub max_events: usize,
+}
+
+/// The hash by which writers of a log with these schemas tell an `Append` in JSON from another one with the same id;
+/// `None` when the log does not take such commands.
+///
+/// # Errors
+/// Unreadable, as for the writer.
+pub fn hash_of_append(stored: &[StoredSchema], json: &[u8]) -> Result<Option<[u8; 16]>, DecodeError> {
+    let is_append = |stored: &&StoredSchema| stored.schema.topic == Topic::Commands && stored.schema.name == APPEND;
+    let (Some(append), Some(encoder)) = (stored.iter().rev().find(is_append), Encoder::from_stored(stored)) else {
+        return Ok(None);
+    };
+    let (schema, encoder) = (append.schema, Arc::new(encoder));
+    let appends = Appends { schema, encoder, stream_types: Vec::new(), max_events: usize::MAX };
+    let (_, hash) = appends.read(&appends.receive_json(json)?)?;
+    Ok(Some(hash))
 }
 
 impl Appends {
