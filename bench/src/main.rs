@@ -39,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if millrace::is_asked_for_service() {
-        return millrace::main(rules::logs());
+        return millrace::main([rules::of_service()]);
     }
     let Cli { settings, output, bench } = Cli::parse();
     millrace::run(run::run(&settings, &bench, output))

@@ -24,6 +24,11 @@ pub enum Rules {
 }
 
 impl Rules {
+    /// The word for it on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The log, with the read models of the ledger.
     pub fn log(self) -> Log {
         let log = match self {
@@ -39,9 +44,13 @@ impl Rules {
     }
 }
 
-/// All of them: the services find theirs by the name of the definition.
-pub fn logs() -> [Log; 3] {
-    [Rules::Rust, Rules::Declared, Rules::Append].map(Rules::log)
+/// Tells a service which of them it works with; services of another program are not told.
+pub const VARIABLE: &str = "BENCH_DOMAIN";
+
+/// The log that a service works with.
+pub fn of_service() -> Log {
+    let told = std::env::var(VARIABLE).ok().and_then(|name| Rules::from_str(&name, false).ok());
+    told.unwrap_or_default().log()
 }
 
 fn definition(name: &str, with_append: bool) -> LogDefinition {

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::own_log::OwnLog;
+use crate::rules;
 
 /// How long it may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,6 +75,7 @@ impl Service {
             .env("MILLRACE_POSTGRES_URL", log.settings.postgres_url()?)
             .env("MILLRACE_KAFKA_BOOTSTRAP", log.settings.kafka_bootstrap()?)
             .env("MILLRACE_REGISTRY_URL", log.settings.registry_url()?)
+            .env(rules::VARIABLE, log.rules.name())
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
