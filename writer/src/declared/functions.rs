@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &str = "has(state.x), size(x), string(x), overflows(
 const MAX_PATTERN: usize = 1 << 20;
 /// Smallest size that compiled patterns are measured by, in bytes: one of this size costs a step for each byte of text.
 /// A text costs at worst 0.04 to 0.12 ns for each of its bytes and each of the pattern's (measured: `[ab]*a[ab]{100}c`),
-/// so that a hostile pattern takes 80 to 250 ns a step. With 512 here, the ledger refused sets of 1,000 account ids.
+/// so that a hostile pattern takes 80 to 250 ns a step. With 512 here, rules refused lists of 1,000 sound ids.
 const PATTERN_STEP: usize = 2_048;
 
 impl Checker<'_> {
