@@ -28,7 +28,7 @@ mod stages;
 mod starts;
 mod waiting;
 
-pub use append::hash_of_append;
+pub use append::{APPEND, hash_of_append};
 pub use declared::DeclaredDomain;
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;

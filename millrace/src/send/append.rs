@@ -3,9 +3,6 @@
 use millrace_schemas::{LogDefinition, Received, StreamId, Topic};
 use serde_json::Value;
 
-/// The built-in command's name.
-pub const APPEND: &str = "Append";
-
 /// Checks the events of an `Append` against their schemas. Returns the id of its first stream, which is the record's
 /// key. The writer checks the rest.
 ///

@@ -12,6 +12,7 @@ use anyhow::bail;
 use millrace_runtime::Settings;
 use millrace_schemas::headers::{EXPECTED_VERSION, JSON, USER_ID};
 use millrace_schemas::{ExpectedVersion, Received, Topic};
+use millrace_writer::APPEND;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -97,7 +98,7 @@ fn outgoing(log: &Log, id: String, name: &str, data: &serde_json::Value) -> Resu
     let record = log.definition().record(Topic::Commands, name);
     let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
     let first = match &*record.name {
-        append::APPEND => Some(append::first_stream(log.definition(), data)?),
+        APPEND => Some(append::first_stream(log.definition(), data)?),
         _ => {
             let received = Received::from_json(record.unregistered(), data).map_err(|error| error.to_string())?;
             log.first_stream(&received)

@@ -9,10 +9,9 @@ use millrace_runtime::kafka::Delivered;
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::{LogName, Outcome, Received, RecordSchema, Topic};
 use millrace_store::{Log, StoredCommand, command_key};
-use millrace_writer::hash_of_append;
+use millrace_writer::{APPEND, hash_of_append};
 use tokio::time::Instant;
 
-use super::append::APPEND;
 use crate::exit::NO;
 use crate::output::Output;
 use crate::producing::OutgoingCommand;

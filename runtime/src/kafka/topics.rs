@@ -118,23 +118,17 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
 /// # Errors
 /// When a topic is missing or has another number of partitions, or Kafka does not answer.
 pub async fn check_topics(config: &ClientConfig, topics: &[(String, Option<u32>)]) -> Result<(), TopicError> {
-    let (config, topics) = (config.clone(), topics.to_vec());
-    aside(move || {
-        // a consumer, because a broker that may create topics does so when a producer asks for one
-        let consumer: BaseConsumer = config.create()?;
-        for (topic, expected) in topics {
-            let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
-            match (metadata.topics().first().map_or(0, |found| found.partitions().len()), expected) {
-                (0, _) => return Err(TopicError::Missing(topic)),
-                (actual, Some(expected)) if actual != expected as usize => {
-                    return Err(TopicError::Partitions { topic, actual, expected });
-                }
-                _ => {}
+    let names: Vec<String> = topics.iter().map(|(topic, _)| topic.clone()).collect();
+    for ((topic, expected), actual) in topics.iter().zip(topic_partitions(config, &names).await?) {
+        match (actual, *expected) {
+            (0, _) => return Err(TopicError::Missing(topic.clone())),
+            (actual, Some(expected)) if actual != expected as usize => {
+                return Err(TopicError::Partitions { topic: topic.clone(), actual, expected });
             }
+            _ => {}
         }
-        Ok(())
-    })
-    .await?
+    }
+    Ok(())
 }
 
 /// How many partitions each of the topics has; 0 when it does not exist. Creates no topic.

@@ -2,7 +2,7 @@
 //! or none.
 //!
 //! As JSON, an event's data are an object; as Avro, they are its datum in the registry's framing. [`Appends`] turns the
-//! first form into the second, so that both have the same content hash.
+//! first form into the second, so that there is one way to read it.
 
 mod json;
 mod record;
