@@ -149,8 +149,9 @@ fn spawn(path: &Path, arguments: &[String], environment: &[(String, String)], lo
     command.stdout(log.try_clone().expect("a log file")).stderr(log).spawn().expect("millrace starts")
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now. It is none of the ephemeral ones, which any outgoing connection could take before
+/// the service listens, and none that the local stack chooses.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..12_000));
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
