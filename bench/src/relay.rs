@@ -118,6 +118,7 @@ impl EventTopic {
         let beside = TopicSpec {
             name: own.ceiling_topic(),
             partitions: settings.partitions,
+            is_fixed: true,
             replication_factor: settings.replication_factor,
             settings: Vec::new(),
         };

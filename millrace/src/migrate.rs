@@ -49,19 +49,22 @@ pub async fn migrate(logs: &Logs, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The log's topics, each with that many partitions. Kafka keeps events for ever unless somebody changes that. A dead letter has a whole command and
+/// The log's topics, to be created with that many partitions; those of commands and dead letters may have been created
+/// with another number. Kafka keeps events for ever unless somebody changes that. A dead letter has a whole command and
 /// added headers, so its topic takes larger records.
 pub(crate) fn topics(settings: &Settings, log: &LogName, partitions: u32) -> Vec<TopicSpec> {
-    let topic = |name: String, settings_of_topic: Vec<(&'static str, &'static str)>| TopicSpec {
+    let topic = |name: String, is_fixed, settings_of_topic: Vec<(&'static str, &'static str)>| TopicSpec {
         name,
         partitions,
+        is_fixed,
         replication_factor: settings.replication_factor,
         settings: settings_of_topic,
     };
     vec![
-        topic(log.commands_topic(), vec![]),
+        topic(log.commands_topic(), false, vec![]),
         topic(
             log.events_topic(),
+            true,
             vec![
                 ("retention.ms", "-1"),
                 ("retention.bytes", "-1"),
@@ -71,7 +74,7 @@ pub(crate) fn topics(settings: &Settings, log: &LogName, partitions: u32) -> Vec
                 ("message.timestamp.after.max.ms", "9223372036854775807"),
             ],
         ),
-        topic(log.outcomes_topic(), vec![]),
-        topic(log.dead_letters_topic(), vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")]),
+        topic(log.outcomes_topic(), true, vec![]),
+        topic(log.dead_letters_topic(), false, vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")]),
     ]
 }

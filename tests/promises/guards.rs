@@ -19,6 +19,7 @@ crate::promises![
     a_kafka_property_that_breaks_a_promise_is_refused_at_the_start,
     a_compacted_event_topic_stops_the_relay_and_a_compacted_command_topic_the_writer,
     a_topic_that_forgets_events_is_reported_at_the_start,
+    migrate_takes_any_number_of_partitions_for_commands_and_the_logs_own_for_events,
     a_second_database_that_shares_the_group_of_a_read_model_is_refused_and_the_first_goes_on
 ];
 
@@ -142,16 +143,32 @@ async fn a_second_database_that_shares_the_group_of_a_read_model_is_refused_and_
     assert_eq!(services[2].log().matches("assigned").count(), 1, "nothing was taken from it: {}", services[2].log());
 }
 
-/// Creates another log in the test's database; one of its topics existed before, with this setting.
-async fn log_with_topic(world: &World, topic: &str, setting: &str, value: &str) -> String {
-    let log = format!("{}{topic}", world.log);
+async fn migrate_takes_any_number_of_partitions_for_commands_and_the_logs_own_for_events(world: World) {
+    let log = format!("{}other", world.log);
+    let migrate = ["migrate", "--log", &log];
+    create_topic(&world, &NewTopic::new(&format!("{log}.commands"), 7, TopicReplication::Fixed(1))).await;
+    world.millrace(&migrate).await;
+    let log = format!("{}wrong", world.log);
+    let migrate = ["migrate", "--log", &log];
+    create_topic(&world, &NewTopic::new(&format!("{log}.events"), 7, TopicReplication::Fixed(1))).await;
+    let (code, printed) = world.try_millrace(&migrate).await;
+    assert_eq!(code, 2, "{printed}");
+    assert!(printed.contains(&format!("topic {log}.events has 7 partitions and needs 4")), "{printed}");
+}
+
+async fn create_topic(world: &World, topic: &NewTopic<'_>) {
     let bootstrap = &world.stack.addresses().kafka_bootstrap;
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("an admin");
-    let name = format!("{log}.{topic}");
-    let new = NewTopic::new(&name, 4, TopicReplication::Fixed(1)).set(setting, value);
-    let created = admin.create_topics([&new], &AdminOptions::new()).await.expect("Kafka");
+    let created = admin.create_topics([topic], &AdminOptions::new()).await.expect("Kafka");
     assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// Creates another log in the test's database; one of its topics existed before, with this setting.
+async fn log_with_topic(world: &World, topic: &str, setting: &str, value: &str) -> String {
+    let log = format!("{}{topic}", world.log);
+    let name = format!("{log}.{topic}");
+    create_topic(world, &NewTopic::new(&name, 4, TopicReplication::Fixed(1)).set(setting, value)).await;
     world.millrace(&["migrate", "--log", &log]).await;
     world.millrace(&["schemas", "register", "--log", &log]).await;
     log

@@ -29,11 +29,13 @@ mod rust_log;
 mod search;
 mod second_broker;
 mod service;
+mod shell;
 mod standby;
 mod taking_effect_once;
 mod traces;
 mod two_definitions;
 mod unreadable;
+mod up_with;
 mod visible;
 mod whole_or_not;
 mod world;
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         faults::promises(),
         guards::promises(),
         guide::promises(),
+        up_with::promises(),
         rust_log::promises(),
         overtaken::promises(),
         hanging::promises(),

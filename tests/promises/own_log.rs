@@ -334,6 +334,7 @@ async fn a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_event
     let topic = |name: &str| TopicSpec {
         name: format!("{}.{name}", own.log),
         partitions: 5,
+        is_fixed: true,
         replication_factor: 1,
         settings: vec![],
     };

@@ -210,14 +210,14 @@ fn stopped_text(down: &Down) -> String {
 }
 
 fn text(up: &Up, folder_was_given: bool) -> String {
-    let mut lines = vec![
-        format!("postgres   {}", up.postgres),
-        format!("kafka      {}", up.kafka),
-        format!("registry   {}", up.registry),
-    ];
+    let servers = [("postgres", &up.postgres), ("kafka", &up.kafka), ("registry", &up.registry)];
+    let servers = servers.map(|(name, address)| (name, address.clone()));
     let services = up.services.iter();
-    lines
-        .extend(services.map(|service| format!("{:<10} http://127.0.0.1:{}/metrics", service.name, service.http_port)));
+    let services =
+        services.map(|service| (service.name.as_str(), format!("http://127.0.0.1:{}/metrics", service.http_port)));
+    let all: Vec<_> = servers.into_iter().chain(services).collect();
+    let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut lines: Vec<_> = all.iter().map(|(name, address)| format!("{name:<width$}  {address}")).collect();
     let folder = if folder_was_given { format!(" --data-dir {}", up.data_dir) } else { String::new() };
     lines.push(format!("\nfor your shell: eval \"$(millrace env{folder})\"; to stop: millrace down{folder}"));
     lines.join("\n")

@@ -21,8 +21,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub struct TopicSpec {
     /// Its full name, `<log>.<what for>`.
     pub name: String,
-    /// Number of partitions, fixed with the log.
+    /// Number of partitions when it is created.
     pub partitions: u32,
+    /// Whether it must have that number, because its partitions are the log's.
+    pub is_fixed: bool,
     /// Replicas of each partition; -1: the brokers' default.
     pub replication_factor: i32,
     /// Names and values of the settings that the topic has of its own; the others are the brokers'.
@@ -86,10 +88,10 @@ impl TopicError {
     }
 }
 
-/// Creates those of the topics that do not exist, and checks the partitions of those that do.
+/// Creates those of the topics that do not exist, and checks the partitions of those that do and are fixed.
 ///
 /// # Errors
-/// When Kafka refuses or does not answer, or a topic exists with another number of partitions.
+/// When Kafka refuses or does not answer, or a fixed topic exists with another number of partitions.
 pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Result<(), TopicError> {
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let new_topics: Vec<NewTopic<'_>> = topics.iter().map(new_topic).collect();
@@ -101,7 +103,7 @@ pub async fn create_topics(config: &ClientConfig, topics: &[TopicSpec]) -> Resul
             Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
         }
     }
-    for topic in topics {
+    for topic in topics.iter().filter(|topic| topic.is_fixed) {
         let metadata = admin.inner().fetch_metadata(Some(&topic.name), TIMEOUT)?;
         let actual = metadata.topics().first().map_or(0, |found| found.partitions().len());
         // a topic that was made a moment ago may not have reached this broker's metadata
