@@ -25,6 +25,7 @@ mod services;
 mod stack;
 mod stream;
 mod tail;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -92,6 +93,7 @@ async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {
         Command::Tail(arguments) => tail::run(&settings.load()?, &arguments, output).await,
         Command::Events(arguments) => events::run(&settings.load()?, &arguments, output).await,
         Command::Outcome { id } => outcome::run(&settings.load()?, &id, output).await,
+        Command::Wait(arguments) => wait::run(&settings.load()?, &arguments, output).await,
         Command::Stream { action } => stream::run(&settings.load()?, action, output).await,
         Command::Search { query, limit } => search::run(&settings.load()?, &query, limit, output).await,
         Command::Lag(arguments) => lag::run(&logs, &settings.load()?, &arguments, output).await,

@@ -25,6 +25,7 @@ mod projection;
 mod proxy;
 mod publishable;
 mod raw_record;
+mod read_your_writes;
 mod rust_log;
 mod search;
 mod second_broker;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         publishable::promises(),
         projection::promises(),
         search::promises(),
+        read_your_writes::promises(),
         durable::promises(),
         outages::promises(),
         own_log::promises(),

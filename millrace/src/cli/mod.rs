@@ -86,6 +86,8 @@ pub enum Command {
         /// The command's id.
         id: String,
     },
+    /// Wait until a read model shows a write.
+    Wait(WaitArguments),
     /// Look at streams of the log.
     Stream {
         #[command(subcommand)]
@@ -200,6 +202,21 @@ pub struct SendArguments {
     /// Do not wait for the outcome.
     #[arg(long)]
     pub no_wait: bool,
+    /// Wait until the read models of these projectors show what the command did, too; several joined by commas.
+    #[arg(long, conflicts_with_all = ["no_wait", "file"], value_delimiter = ',', value_name = "PROJECTOR")]
+    pub wait_for: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct WaitArguments {
+    /// The token of an outcome, such as orders/3@17; several joined by commas.
+    pub token: String,
+    /// The projector whose read model is to show the write.
+    #[arg(long, value_name = "NAME")]
+    pub projector: String,
+    /// How long to wait at most, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub timeout: u32,
 }
 
 #[derive(Debug, Args)]

@@ -7,25 +7,30 @@ mod reach;
 mod waiting;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use millrace_runtime::Settings;
 use millrace_schemas::headers::{EXPECTED_VERSION, JSON, USER_ID};
-use millrace_schemas::{ExpectedVersion, Received, Topic};
+use millrace_schemas::{ExpectedVersion, Outcome, Received, Topic};
 use millrace_writer::APPEND;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::cli::SendArguments;
 use crate::command_id::check_id;
-use crate::exit::Usage;
+use crate::exit::{NO, Usage};
 use crate::logs::{Log, Logs};
 use crate::output::Output;
 use crate::producing::{CommandProducer, OutgoingCommand};
+use crate::{outcome, wait};
 use commands_file::read_file;
 use pacing::deliver;
 use reach::reach_kafka;
 use waiting::wait_for_outcome;
+
+/// How long a read model may take to show what a command did.
+const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The result as JSON, when the command does not wait for an outcome.
 #[derive(Serialize)]
@@ -49,18 +54,43 @@ pub async fn run(
         (None, Some(name), Some(fields)) => vec![single(log, name, fields, arguments)?],
         _ => bail!(Usage("give a command's name and fields, or --file".into())),
     };
+    wait::check_read_models(settings, &arguments.wait_for).await?;
     let producer = CommandProducer::new(settings)?;
     reach_kafka(settings).await?;
     let delivered = deliver(&producer, &commands, arguments.rate).await?;
     let alone = commands.first().filter(|_| arguments.file.is_none());
     match alone {
-        Some(command) if !arguments.no_wait => wait_for_outcome(settings, command, &delivered, output).await,
+        Some(command) if !arguments.no_wait => match wait_for_outcome(settings, command, &delivered).await? {
+            Some(outcome) => shown(settings, &outcome, &arguments.wait_for, output).await,
+            None => Ok(ExitCode::from(NO)),
+        },
         alone => {
             let command_id = alone.map(|command| command.id.clone());
             output.print(&Sent { commands: commands.len(), command_id }, text)?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Prints an outcome, once the read models show what the command did. The answer is no when one of them does not.
+async fn shown(
+    settings: &Settings,
+    outcome: &Outcome,
+    projectors: &[String],
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let mut behind = Vec::new();
+    if let Some(token) = &outcome.token {
+        let tokens = wait::parse(token)?;
+        for projector in projectors {
+            behind.extend(wait::wait_for(settings, projector, &tokens, SHOWN_WITHIN).await?);
+        }
+    }
+    let answer = outcome::print(outcome, output)?;
+    for problem in &behind {
+        eprintln!("millrace: {problem}");
+    }
+    Ok(if behind.is_empty() { answer } else { ExitCode::from(NO) })
 }
 
 fn text(sent: &Sent) -> String {

@@ -1,6 +1,5 @@
 //! Waits for the outcome of a command that was sent.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,10 +11,8 @@ use millrace_store::{Log, StoredCommand, command_key};
 use millrace_writer::{APPEND, hash_of_append};
 use tokio::time::Instant;
 
-use crate::exit::NO;
-use crate::output::Output;
+use crate::dead_letters;
 use crate::producing::OutgoingCommand;
-use crate::{dead_letters, outcome};
 
 /// How long to wait for an outcome.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,16 +21,14 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How often to look for it among the dead letters.
 const LOOK_ASIDE: Duration = Duration::from_secs(1);
 
-/// Waits for the outcome of a command, which was delivered alone, and prints it. It recognizes the command's dead
-/// letter by the original's offset, because an earlier command with the same id may have become one too. If the id
-/// already belonged to another command, Postgres keeps that one's outcome: then this prints a refusal, and the answer
-/// is no.
+/// Waits for the outcome of a command, which was delivered alone. It recognizes the command's dead letter by the
+/// original's offset, because an earlier command with the same id may have become one too. `None` when there is none in
+/// time, or when the id already belonged to another command, whose outcome Postgres keeps: then this has said so.
 pub async fn wait_for_outcome(
     settings: &Settings,
     command: &OutgoingCommand,
     delivered: &Delivered,
-    output: Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Option<Outcome>> {
     let id = &command.id;
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 1)?;
@@ -48,15 +43,15 @@ pub async fn wait_for_outcome(
             return match taken_before(command, content_hash(&client, &log, command).await?, &stored) {
                 Some(refusal) => {
                     eprintln!("millrace: {refusal}");
-                    Ok(ExitCode::from(NO))
+                    Ok(None)
                 }
-                None => outcome::print(&stored.outcome, output),
+                None => Ok(Some(stored.outcome)),
             };
         }
         if Instant::now() >= look_aside {
             let letters = dead_letters::read(settings).await?;
             if let Some(letter) = letters.into_iter().find(|letter| letter.is_last_of(delivered)) {
-                return outcome::print(&Outcome::from(letter), output);
+                return Ok(Some(Outcome::from(letter)));
             }
             look_aside = Instant::now() + LOOK_ASIDE;
         }
@@ -67,7 +62,7 @@ pub async fn wait_for_outcome(
         "millrace: command {id} is in Kafka, and has no outcome after {seconds} s: perhaps no writer runs, or it is \
          behind.\nAsk again: millrace outcome {id}; what writers could not read: millrace dead-letters list"
     );
-    Ok(ExitCode::from(NO))
+    Ok(None)
 }
 
 /// The hash of the command's content, as writers compute it. It is the same in every version of the command's schema,

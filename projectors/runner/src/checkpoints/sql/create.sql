@@ -6,3 +6,22 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     position  bigint  NOT NULL CHECK (position >= 0),
     PRIMARY KEY (log, partition)
 ) WITH (fillfactor = 50);
+
+-- Whether the read model shows the writes of a token: <log>/<partition>@<position>, several joined by commas. The body is
+-- bound to the table itself, so it follows the schema when that is renamed. NULL for NULL: a command without a token has
+-- written nothing.
+CREATE OR REPLACE FUNCTION has_applied(token text) RETURNS boolean
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(bool_and(
+               CASE
+                   WHEN place ~ '^[a-z][a-z0-9]*/[0-9]{1,9}@[0-9]{1,18}$' THEN
+                       EXISTS (SELECT FROM checkpoints AS c
+                                WHERE c.log = split_part(place, '/', 1)
+                                  AND c.partition = split_part(split_part(place, '/', 2), '@', 1)::integer
+                                  AND c.position >= split_part(place, '@', 2)::bigint)
+                   -- a cast that fails is how a function in SQL says what is wrong
+                   ELSE ('not a token, which looks like orders/3@17: ' || place)::boolean
+               END), 'not a token, which looks like orders/3@17: '::boolean)
+      FROM string_to_table(token, ',') AS place;
+END;
