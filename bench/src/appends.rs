@@ -37,6 +37,8 @@ struct Draft {
     /// The heads before the batch.
     heads: BTreeMap<i32, Head>,
     next_offsets: BTreeMap<i32, i64>,
+    /// The same before the batch.
+    known_offsets: BTreeMap<i32, i64>,
 }
 
 /// An event of a command: the account it is of, its schema and its datum.
@@ -160,6 +162,7 @@ impl Appends {
             if nr == 0 {
                 // the command's key is its first stream
                 let next = self.next_offsets.entry(event.partition).or_default();
+                draft.known_offsets.entry(event.partition).or_insert(*next);
                 *next += 1;
                 draft.next_offsets.insert(event.partition, *next);
             }
@@ -208,6 +211,7 @@ impl Appends {
             outcome_schema: self.schemas.outcome.number,
             events: draft.events,
             next_offsets: draft.next_offsets.into_iter().collect(),
+            known_offsets: draft.known_offsets.into_iter().collect(),
         }
     }
 }

@@ -4,22 +4,24 @@
 -- Per partition, ascending: partitions, head_positions, head_ids (the last event of each, as the writer knows it)
 -- Per command: command_keys, command_hashes, command_outcomes (the datum without its last field, recorded_at: this
 --              function appends it); outcome_schema, the schemas.number of all outcomes
--- Per partition of the command topic: read_partitions, next_offsets
+-- Per partition of the command topic: read_partitions, next_offsets; and known_partitions, known_offsets, the offsets
+--              that the writer's earlier appends have committed
 -- Per event: the rest. Positions follow the heads without a hole. Any order works; in order of partition and position,
 --              Postgres writes the fewest pages, and later reads the fewest.
 --
 -- Returns one row. If recorded_at is set, the whole batch is committed. Else nothing is: either known has the command
--- keys that were committed before; or known is null, another writer has moved a head, and positions and ids have the
--- heads that the log has now.
+-- keys that were committed before; or lost is true, since the log has forgotten an offset that the writer committed; or
+-- another writer has moved a head, and positions and ids have the heads that the log has now.
 CREATE FUNCTION :log.append(
     partitions integer[], head_positions bigint[], head_ids uuid[],
     command_keys uuid[], command_hashes bytea[], command_outcomes bytea[], outcome_schema smallint,
-    read_partitions integer[], next_offsets bigint[],
+    read_partitions integer[], next_offsets bigint[], known_partitions integer[], known_offsets bigint[],
     event_partitions integer[], event_positions bigint[], stream_ids text[], versions bigint[], event_ids uuid[],
     schemas smallint[], data bytea[],
     correlation_ids text[], causation_ids text[], user_ids text[], sources text[], client_addresses text[],
     traceparents text[],
-    OUT recorded_at timestamptz, OUT positions bigint[], OUT ids uuid[], OUT known uuid[]
+    OUT recorded_at timestamptz, OUT positions bigint[], OUT ids uuid[], OUT known uuid[],
+    OUT lost boolean
 ) LANGUAGE plpgsql
 -- Postgres caches the function's plans. One made while the tables were empty must not scan them when they are full.
 SET enable_seqscan = off
@@ -40,6 +42,12 @@ BEGIN
       INTO positions, ids, last_recorded
       FROM :log.heads(partitions) AS h;
     IF positions <> head_positions OR ids <> head_ids THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM unnest(known_partitions, known_offsets) AS k(partition, next_offset)
+                 LEFT JOIN :log.command_offsets AS o ON o.partition = k.partition
+                WHERE coalesce(o.next_offset, 0) < k.next_offset) THEN
+        lost := true;
         RETURN;
     END IF;
     recorded := greatest(clock_timestamp(), last_recorded);

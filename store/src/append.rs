@@ -25,6 +25,8 @@ pub struct AppendBatch {
     pub events: Vec<NewEvent>,
     /// Partitions of the command topic, each with the offset after its last record in this batch.
     pub next_offsets: Vec<(i32, i64)>,
+    /// Partitions of the command topic, each with the offset that the writer's earlier appends have committed.
+    pub known_offsets: Vec<(i32, i64)>,
 }
 
 /// A command that the writer accepted, or refused for good.
@@ -49,7 +51,7 @@ pub struct NewEvent {
     pub stream_id: StreamId,
     /// The place in the stream; 1 begins the stream.
     pub version: i64,
-    /// Unique for ever: use a random UUID.
+    /// Use a random UUID, or what the sender of a finished event has given it.
     pub event_id: Uuid,
     /// The number in `schemas` of the schema that the datum is encoded with.
     pub schema: i16,
@@ -69,6 +71,9 @@ pub enum Appended {
     Moved(Vec<Head>),
     /// It committed nothing, because the commands with these keys were committed before.
     Known(Vec<Uuid>),
+    /// It committed nothing, because the log no longer has what earlier appends of this writer committed: a backup was
+    /// restored, or a replica that lagged took over.
+    Lost,
 }
 
 impl Log {
@@ -79,7 +84,7 @@ impl Log {
     /// # Errors
     /// When Postgres refuses or does not answer. Then it has committed nothing, or its answer was lost.
     pub async fn append(&self, client: &impl GenericClient, batch: &AppendBatch) -> Result<Appended, StoreError> {
-        let AppendBatch { heads, commands, outcome_schema, events, next_offsets } = batch;
+        let AppendBatch { heads, commands, outcome_schema, events, next_offsets, known_offsets } = batch;
         let partitions: Vec<i32> = heads.iter().map(|head| head.partition).collect();
         let head_positions: Vec<i64> = heads.iter().map(|head| head.position).collect();
         let head_ids: Vec<Uuid> = heads.iter().map(|head| head.event_id).collect();
@@ -87,6 +92,7 @@ impl Log {
         let hashes: Vec<&[u8]> = commands.iter().map(|command| &command.hash[..]).collect();
         let outcomes: Vec<&[u8]> = commands.iter().map(|command| &command.outcome[..]).collect();
         let (read_partitions, offsets): (Vec<i32>, Vec<i64>) = next_offsets.iter().copied().unzip();
+        let (known_partitions, known_offsets): (Vec<i32>, Vec<i64>) = known_offsets.iter().copied().unzip();
 
         let event_partitions: Vec<i32> = events.iter().map(|event| event.partition).collect();
         let positions: Vec<i64> = events.iter().map(|event| event.position).collect();
@@ -96,7 +102,7 @@ impl Log {
         let schemas: Vec<i16> = events.iter().map(|event| event.schema).collect();
         let data: Vec<&[u8]> = events.iter().map(|event| &event.datum[..]).collect();
         let column = |field: fn(&Metadata) -> &Option<String>| Column::new(events, field);
-        let parameters: [&(dyn ToSql + Sync); 22] = [
+        let parameters: [&(dyn ToSql + Sync); 24] = [
             &partitions,
             &head_positions,
             &head_ids,
@@ -106,6 +112,8 @@ impl Log {
             outcome_schema,
             &read_partitions,
             &offsets,
+            &known_partitions,
+            &known_offsets,
             &event_partitions,
             &positions,
             &stream_ids,
@@ -127,6 +135,9 @@ impl Log {
         }
         if let Some(known) = row.try_get(3)? {
             return Ok(Appended::Known(known));
+        }
+        if row.try_get::<_, Option<bool>>(4)? == Some(true) {
+            return Ok(Appended::Lost);
         }
         let (positions, ids): (Vec<i64>, Vec<Uuid>) = (row.try_get(1)?, row.try_get(2)?);
         let heads = partitions.into_iter().zip(positions).zip(ids);

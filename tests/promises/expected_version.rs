@@ -45,6 +45,7 @@ async fn expected_version_holds_under_appends_from_many_connections(world: World
                             conflicts += 1;
                         }
                         Appended::Known(_) => panic!("no id is used twice"),
+                        Appended::Lost => panic!("nothing is lost"),
                     }
                 }
             }

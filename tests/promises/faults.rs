@@ -285,19 +285,25 @@ async fn after_a_failover_that_lost_commits_nothing_is_published_over_the_fork(w
     std::fs::rename(&standby, &data).expect("the standby takes over");
     world.stack.start(&Silent).await.expect("it comes back");
 
-    // writers that have seen the lost timeline append past the old heads
+    // Writers that have seen the lost timeline append past the old heads. Before that, they read the commands again whose
+    // commits are lost.
     client.send_all(&sets("new", 300)).await;
-    world.wait_for_outcomes(33 + 300).await;
+    world.wait_for_outcomes(93 + 300).await;
     let relay = &services[1];
     wait_until("the relay has halted", async || relay.metric("millrace_relay_halted_partitions").await >= 1.0).await;
     let lost: f64 = services[0].metric("millrace_writer_lost_commits_total").await
         + services[4].metric("millrace_writer_lost_commits_total").await;
     assert!(lost > 0.0, "the writers have noticed");
     // the limited account had 100 to give; the older copy has 20 of its payments, so 80 more may be accepted
-    let taken = world.stored_outcomes().await.into_iter().filter(|outcome| {
-        outcome.outcome == millrace_schemas::OutcomeKind::Accepted && outcome.command_id.starts_with("new-")
+    let outcomes = world.stored_outcomes().await;
+    let taken = outcomes.iter().filter(|outcome| {
+        outcome.outcome == millrace_schemas::OutcomeKind::Accepted && !outcome.command_id.starts_with("open-")
     });
-    assert_eq!(taken.count(), 80);
+    assert_eq!(taken.count(), 20 + 80);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.command_id.starts_with("lost-")).count(), 60);
+    let read_again = services[0].metric("millrace_writer_reread_commands_total").await
+        + services[4].metric("millrace_writer_reread_commands_total").await;
+    assert!(read_again >= 60.0, "{read_again} commands were read again");
     // the topic has no position twice, and no event over another
     let topic = client.read(&world.log.events_topic()).await;
     for (partition, records) in &topic {

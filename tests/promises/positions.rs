@@ -18,7 +18,8 @@ crate::promises![
     an_append_goes_on_over_the_turn_of_a_month,
     a_table_of_the_application_named_like_a_month_disturbs_nobody,
     what_an_append_answers_is_what_it_stored,
-    an_append_is_told_to_who_listens_once_it_is_committed
+    an_append_is_told_to_who_listens_once_it_is_committed,
+    an_append_on_commits_that_the_log_has_lost_writes_nothing
 ];
 
 async fn positions_have_no_hole_whatever_is_aborted_and_an_open_transaction_stalls_nobody(world: World) {
@@ -274,6 +275,7 @@ async fn what_an_append_answers_is_what_it_stored(world: World) {
                 assert!(!stale && has_known && keys.len() == 1, "{keys:?}");
                 known += 1;
             }
+            Appended::Lost => panic!("nothing is lost"),
         }
     }
     assert!(sound > 0 && moved > 0 && known > 0, "{sound}, {moved} and {known}");
@@ -317,4 +319,24 @@ async fn an_append_is_told_to_who_listens_once_it_is_committed(world: World) {
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()";
     client.execute(ended, &[]).await.expect("Postgres");
     assert_eq!(announcements.next().await, None);
+}
+
+async fn an_append_on_commits_that_the_log_has_lost_writes_nothing(world: World) {
+    let (appender, client) = (Appender::new(&world).await, world.pool(1).get().await.expect("Postgres"));
+    let append = async |id: &str, known: &[(i32, i64)], next: i64| {
+        let mut batch = appender.batch(&appender.look(&client, &["model-1"]).await);
+        appender.add(&mut batch, id, &[], &[]);
+        (batch.known_offsets, batch.next_offsets) = (known.to_vec(), vec![(2, next)]);
+        appender.log.append(&client, &batch).await.expect("Postgres")
+    };
+    assert!(matches!(append("one", &[], 5).await, Appended::Committed(_)));
+    // the log has committed up to 5, and nothing of another partition
+    assert_eq!(append("two", &[(2, 6)], 7).await, Appended::Lost);
+    assert_eq!(append("three", &[(2, 5), (3, 1)], 7).await, Appended::Lost);
+    assert!(matches!(append("four", &[(2, 4)], 7).await, Appended::Committed(_)));
+    let stored: i64 = client.query_one("SELECT count(*) FROM commands", &[]).await.expect("a count").get(0);
+    assert_eq!(stored, 2);
+    let next: i64 =
+        client.query_one("SELECT next_offset FROM command_offsets WHERE partition = 2", &[]).await.expect("it").get(0);
+    assert_eq!(next, 7);
 }

@@ -14,7 +14,7 @@ use crate::cache::Versioned;
 use crate::command::{Command, Settled};
 use crate::commit::{Board, Committer, Pending};
 use crate::decide::{Decided, Draft};
-use crate::metrics::{APPEND_SECONDS, COMMANDS, DUPLICATES, EVENTS, STALE, STREAMS};
+use crate::metrics::{APPEND_SECONDS, COMMANDS, DUPLICATES, EVENTS, LOST_COMMITS, STALE, STREAMS};
 use crate::spans::{self, Times};
 use crate::stages::Pace;
 use crate::{Domain, Rejection, WriterError};
@@ -37,8 +37,9 @@ enum Attempt<S> {
 }
 
 impl<D: Domain> Committer<'_, D> {
-    /// Commits pending commands: all, unless deciding takes too long. The first attempt takes no lock and succeeds if the log still has the heads that
-    /// this writer knows. The second holds the partitions' locks, so that nobody can append in between.
+    /// Commits pending commands: all, unless deciding takes too long. The first attempt takes no lock and succeeds if the
+    /// log still has the heads that this writer knows. The second holds the partitions' locks, so that nobody can append
+    /// in between.
     pub async fn round(
         &mut self,
         pending: &mut Vec<Pending<'_, D>>,
@@ -114,7 +115,7 @@ impl<D: Domain> Committer<'_, D> {
             let heads: BTreeMap<i32, _> = partitions.iter().map(|p| (*p, self.cache.head(*p))).collect();
             let mut draft: Draft<'_, D> = Draft::new(&self.domain, self.log, self.encoder, states, heads);
             let is_whole = self.decide_some(&mut draft, pending).await?;
-            let decided = draft.finish(if is_whole { next_offsets } else { &[] });
+            let decided = draft.finish(if is_whole { next_offsets } else { &[] }, self.progress.committed());
             let append = Instant::now();
             match self.log.append(client, &decided.batch).await? {
                 Appended::Committed(recorded_at) => {
@@ -122,6 +123,14 @@ impl<D: Domain> Committer<'_, D> {
                     return Ok(Attempt::Appended(Box::new(Appending { decided, recorded_at, times })));
                 }
                 Appended::Moved(_) => return Ok(Attempt::Moved),
+                Appended::Lost => {
+                    tracing::error!(
+                        "Postgres has lost commits of this writer (a restored backup, a failover to a replica that \
+                         lagged?)"
+                    );
+                    LOST_COMMITS.inc();
+                    return Err(WriterError::LostCommits);
+                }
                 Appended::Known(keys) => {
                     if !self.take_out_known(client, pending, &keys, board).await? {
                         let reason = "Postgres says that commands are known, and does not have them";

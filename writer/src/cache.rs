@@ -3,7 +3,7 @@
 //! For each partition that it has touched, the writer knows the head up to which its states are right. An append names
 //! these heads and commits only if they are still the last events. Then every state was right, and the writer need not
 //! look up any stream. If a head has moved, the writer reads the other writer's events by position and folds them into
-//! its states. If the log no longer has a head, Postgres has lost commits, and the writer forgets the whole partition.
+//! its states. If the log no longer has a head, Postgres has lost commits, and the writer begins anew.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -14,8 +14,8 @@ use lru::LruCache;
 use millrace_schemas::{RecordSchema, RecordedEvent, StreamId};
 use millrace_store::{Cursor, Head, Log, PageLimit, StoreError};
 
-use crate::Domain;
 use crate::metrics::{LOST_COMMITS, STREAMS};
+use crate::{Domain, WriterError};
 
 /// Most streams in memory; the one that was not used for the longest time goes first.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
@@ -139,20 +139,21 @@ impl<D: Domain> Cache<D> {
     /// that nobody appends meanwhile. True when another writer had appended.
     ///
     /// # Errors
-    /// When Postgres does not answer, or an event of the log can't be read.
+    /// [`WriterError::LostCommits`] when the log no longer has a known head: then no state is to be trusted. When
+    /// Postgres does not answer, or an event of the log can't be read.
     pub async fn catch_up(
         &mut self,
         client: &impl GenericClient,
         log: &Log,
         partitions: &BTreeSet<i32>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, WriterError> {
         let partitions: Vec<i32> = partitions.iter().copied().collect();
         let mut behind = Vec::new();
         let mut moved = false;
         for head in log.heads(client, &partitions).await? {
             match self.heads.get(&head.partition).copied() {
                 Some(known) if known == head => {}
-                Some(known) if head.position <= known.position => self.forget_lost(log, known, head),
+                Some(known) if head.position <= known.position => return Err(lost(known, head.position)),
                 Some(known) if head.position - known.position <= CATCH_UP => behind.push((known, head)),
                 known => {
                     if known.is_some() {
@@ -166,11 +167,8 @@ impl<D: Domain> Cache<D> {
         let mut cursors: Vec<Cursor> = behind.iter().map(|(known, _)| Cursor::from(*known)).collect();
         while !cursors.is_empty() {
             let page = log.read(client, &cursors, PAGE).await?;
-            for fork in &page.forks {
-                let known = self.head(fork.cursor.partition);
-                let found = behind.iter().find(|(_, head)| head.partition == known.partition);
-                self.forget_lost(log, known, found.map_or(Head::empty(known.partition), |(_, head)| *head));
-                cursors.retain(|cursor| cursor.partition != known.partition);
+            if let Some(fork) = page.forks.first() {
+                return Err(lost(self.head(fork.cursor.partition), fork.cursor.position));
             }
             for event in &page.events {
                 self.fold(event)?;
@@ -202,19 +200,6 @@ impl<D: Domain> Cache<D> {
         }
     }
 
-    fn forget_lost(&mut self, log: &Log, known: Head, found: Head) {
-        tracing::error!(
-            partition = known.partition,
-            known = known.position,
-            found = found.position,
-            "Postgres has lost commits that this writer saw (a restored backup, a failover to a replica that lagged?): \
-             forgetting what it knew of the partition"
-        );
-        LOST_COMMITS.inc();
-        self.forget(log, known.partition);
-        self.heads.insert(found.partition, found);
-    }
-
     fn forget(&mut self, log: &Log, partition: i32) {
         let gone = self.streams.iter().map(|(stream, _)| stream).filter(|stream| log.partition_of(stream) == partition);
         for stream in gone.cloned().collect::<Vec<_>>() {
@@ -222,6 +207,18 @@ impl<D: Domain> Cache<D> {
         }
         self.heads.remove(&partition);
     }
+}
+
+fn lost(known: Head, found: i64) -> WriterError {
+    let Head { partition, position: known, .. } = known;
+    tracing::error!(
+        partition,
+        known,
+        found,
+        "Postgres has lost commits that this writer saw (a restored backup, a failover to a replica that lagged?)"
+    );
+    LOST_COMMITS.inc();
+    WriterError::LostCommits
 }
 
 /// Folds a stored event into its stream's state.

@@ -18,9 +18,9 @@ use crate::command::{Addressed, Command, Sender, Settled, Unreadable};
 use crate::encoder::Encoder;
 use crate::error::{Ended, WriterError};
 use crate::metrics::{self, BATCH_COMMANDS, CACHED};
+use crate::progress::Progress;
 use crate::read::ReadBatch;
 use crate::stages::{Pace, hand_on, take};
-use crate::starts::count_missing;
 use crate::{Domain, Rejection};
 
 /// Most streams that one append touches, unless a single command touches more. It bounds the memory of an append, here
@@ -43,8 +43,7 @@ pub struct Committer<'a, D: Domain> {
     /// once, because its first attempt would probably fail.
     pub contended: bool,
     pub offsets: Offsets,
-    /// The offset that should come next, by partition of the command topic.
-    pub expected: &'a mut HashMap<i32, i64>,
+    pub progress: &'a mut Progress,
 }
 
 /// A command without its end yet.
@@ -59,21 +58,6 @@ pub struct Pending<'c, D: Domain> {
 pub type Board = Vec<Option<Settled>>;
 
 impl<D: Domain> Committer<'_, D> {
-    /// Counts commands that retention has deleted ahead of the reading: Kafka then goes on with the first record that
-    /// it still has, and reports nothing.
-    async fn count_gaps(&mut self, records: &[Record]) {
-        for record in records {
-            let (partition, offset) = (record.message.partition(), record.message.offset());
-            // The first record of a partition may come late too: commands were deleted between assignment and fetch.
-            let expected = self.expected.insert(partition, offset + 1).unwrap_or(0);
-            if offset > expected
-                && let Err(error) = count_missing(self.pool, self.log, &self.offsets, partition).await
-            {
-                tracing::warn!(partition, %error, "offsets are missing, and nobody answers whether commands are");
-            }
-        }
-    }
-
     /// Runs the second stage until the first or the third has ended.
     ///
     /// # Errors
@@ -86,9 +70,11 @@ impl<D: Domain> Committer<'_, D> {
         while let Some(batch) = take(&self.health, &mut batches).await {
             let ReadBatch { records, commands, mut unreadable } = batch;
             let next_offsets = next_offsets(&records);
-            self.count_gaps(&records).await;
+            let servers = (self.pool, self.log, &self.offsets);
+            self.progress.count_gaps(&records, servers, &self.health, self.shutdown).await?;
             let asked: Vec<&Command<D::Command>> = commands.iter().map(|(_, command)| command).collect();
             let settled = self.commit(&asked, &next_offsets).await?;
+            self.progress.commit(&next_offsets);
             metrics::committed(&records, &unreadable);
             let mut outcomes = Vec::with_capacity(commands.len());
             for ((index, command), settled) in commands.into_iter().zip(settled) {

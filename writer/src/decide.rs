@@ -111,11 +111,12 @@ impl<'d, D: Domain> Draft<'d, D> {
         Ok(())
     }
 
-    /// Ends the batch, which will also commit `next_offsets`.
-    pub fn finish(mut self, next_offsets: &[(i32, i64)]) -> Decided<D::State> {
+    /// Ends the batch, which will also commit `next_offsets`, if the log still has `known_offsets`.
+    pub fn finish(mut self, next_offsets: &[(i32, i64)], known_offsets: Vec<(i32, i64)>) -> Decided<D::State> {
         // With each partition's events in a row, Postgres writes few pages, and later reads few.
         self.batch.events.sort_by_key(|event| (event.partition, event.position));
         self.batch.next_offsets = next_offsets.to_vec();
+        self.batch.known_offsets = known_offsets;
         Decided { batch: self.batch, outcomes: self.outcomes, states: self.states, heads: self.heads }
     }
 
@@ -155,6 +156,7 @@ impl<'d, D: Domain> Draft<'d, D> {
             let FinishedEvent { schema: Numbered { number, schema }, datum, id } = event;
             let folded = self.domain.read_event(schema, datum).transpose();
             let folded = folded.map_err(|error| not_publishable(&schema.name, &error.to_string()))?;
+            check_size(&schema.name, datum)?;
             Ok(Encoded { stream, event: folded, datum: datum.clone(), schema: *number, id: *id })
         };
         events.map(encoded).collect()
@@ -167,9 +169,7 @@ impl<'d, D: Domain> Draft<'d, D> {
         let datum = numbered.schema.encode(&event).map_err(|error| refused(&error.to_string()))?;
         // The log must not have an event that readers can't read: it would halt every read model.
         numbered.schema.check(&datum).map_err(|error| refused(&error.to_string()))?;
-        if datum.len() > MAX_EVENT {
-            return Err(refused(&format!("it has {} bytes, more than {MAX_EVENT}", datum.len())));
-        }
+        check_size(name, &datum)?;
         Ok(Encoded { stream, event: Some(event), datum, schema: numbered.number, id: None })
     }
 
@@ -211,6 +211,13 @@ impl<'d, D: Domain> Draft<'d, D> {
         let tokens: Vec<String> = tokens.collect();
         (!tokens.is_empty()).then(|| tokens.join(","))
     }
+}
+
+fn check_size(event: &str, datum: &[u8]) -> Result<(), Rejection> {
+    if datum.len() > MAX_EVENT {
+        return Err(not_publishable(event, &format!("it has {} bytes, more than {MAX_EVENT}", datum.len())));
+    }
+    Ok(())
 }
 
 fn not_publishable(event: &str, problem: &str) -> Rejection {

@@ -26,6 +26,9 @@ pub enum WriterError {
         /// What is wrong, by file.
         problems: String,
     },
+    /// Postgres has lost commits that this writer saw: it has to read the commands again that they were for.
+    #[error("Postgres has lost commits that this writer saw")]
+    LostCommits,
     /// An outcome does not fit its schema: a fault of this program.
     #[error(transparent)]
     Encode(#[from] millrace_schemas::EncodeError),
@@ -37,7 +40,7 @@ impl WriterError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Service(error) => error.is_transient(),
-            Self::NoDefinition(_) | Self::Definition { .. } | Self::Encode(_) => false,
+            Self::NoDefinition(_) | Self::Definition { .. } | Self::LostCommits | Self::Encode(_) => false,
         }
     }
 

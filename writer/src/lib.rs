@@ -20,6 +20,7 @@ mod ingest;
 mod metrics;
 mod no_rules;
 mod outgoing;
+mod progress;
 mod read;
 mod schemas;
 mod service;

@@ -26,7 +26,7 @@ metric!(pub STALE: IntCounter = register_int_counter!(
 
 metric!(pub LOST_COMMITS: IntCounter = register_int_counter!(
     "millrace_writer_lost_commits_total",
-    "Times that Postgres no longer had the last event of a partition that this writer had seen committed."
+    "Times that Postgres no longer had what this writer had seen committed; it then begins anew."
 ));
 
 metric!(pub MISSING: IntCounter = register_int_counter!(

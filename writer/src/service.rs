@@ -1,6 +1,6 @@
 //! Starts a writer and runs its three stages.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::encoder::Encoder;
 use crate::error::Ended;
 use crate::ingest::{Ingest, Next};
 use crate::no_rules::NoRules;
+use crate::progress::Progress;
 use crate::read::Reader;
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
@@ -45,7 +46,7 @@ pub async fn run<D: Domain>(
 ) -> Result<(), WriterError> {
     let service = Service::open(settings, health, shutdown).await;
     let ran = match service {
-        Ok(service) => service.run(domain).await,
+        Ok(service) => again_after_losses(async || service.run(domain.clone()).await).await,
         Err(stopped) => Err(stopped),
     };
     ran.or_else(Stopped::as_result)
@@ -59,10 +60,23 @@ pub async fn run<D: Domain>(
 pub async fn run_described(settings: &Settings, health: Health, shutdown: Shutdown) -> Result<(), WriterError> {
     let service = Service::open(settings, health, shutdown).await;
     let ran = match service {
-        Ok(service) => service.run_described().await,
+        Ok(service) => again_after_losses(async || service.run_described().await).await,
         Err(stopped) => Err(stopped),
     };
     ran.or_else(Stopped::as_result)
+}
+
+/// Runs a writer; where Postgres has lost commits, runs it anew. It then goes on where Postgres is, and so reads the
+/// commands again whose commits were lost.
+async fn again_after_losses(run: impl AsyncFn() -> Result<(), Ended>) -> Result<(), Ended> {
+    loop {
+        match run().await {
+            Err(Stopped::Failed(WriterError::LostCommits)) => {
+                tracing::warn!("beginning anew, to read the commands again whose commits Postgres has lost");
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// A writer of a log that is open.
@@ -174,7 +188,7 @@ impl Service {
         let producer = self.startup.producer().map_err(service)?;
         let ingest = Ingest { settings, inbox, waiting, arrived: Vec::new(), health: health.clone(), shutdown };
         tracing::info!(log = %name, group, "writing");
-        Ok(Stages { service: self, group, producer, ingest, expected: HashMap::new() })
+        Ok(Stages { service: self, group, producer, ingest, progress: Progress::default() })
     }
 
     /// Finds the domain's schemas in the registry, and their numbers in the log; makes the log's months meanwhile.
@@ -200,8 +214,7 @@ struct Stages<'a> {
     group: String,
     producer: ClientConfig,
     ingest: Ingest<'a>,
-    /// The offset that should come next, by partition of the command topic.
-    expected: HashMap<i32, i64>,
+    progress: Progress,
 }
 
 impl Stages<'_> {
@@ -238,7 +251,7 @@ impl Stages<'_> {
             cache: Cache::new(domain.clone()),
             contended: false,
             offsets,
-            expected: &mut self.expected,
+            progress: &mut self.progress,
         };
         let append = codec.newest(Topic::Commands, APPEND).ok();
         let appends = append.map(|schema| Appends {

@@ -12,6 +12,7 @@ use deadpool_postgres::Pool;
 use millrace_runtime::backoff;
 use millrace_runtime::kafka::{Offsets, Standing, StartOffsets};
 use millrace_store::{Log, StoreError};
+use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -100,18 +101,12 @@ async fn try_starts(pool: &Pool, log: &Log, standings: &[Standing]) -> Result<Ha
     Ok(starts)
 }
 
-/// Counts the commands of a partition that are gone from the topic and that Postgres never had.
+/// Counts the commands of a partition that are gone from the topic, and whose turn had not come when `next` was the
+/// next offset in Postgres.
 ///
 /// # Errors
-/// When Postgres or Kafka does not answer.
-pub async fn count_missing(
-    pool: &Pool,
-    log: &Log,
-    offsets: &Offsets,
-    partition: i32,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let client = pool.get().await?;
-    let next = log.command_offsets(&client).await?.get(&partition).copied().unwrap_or(0);
+/// When Kafka does not answer within 5 s.
+pub async fn count_missing(offsets: &Offsets, partition: i32, next: i64) -> Result<(), KafkaError> {
     let (low, _) = offsets.watermarks(partition).await?;
     if low > next {
         let missing = low - next;

@@ -1,6 +1,8 @@
 //! Partitions that the relay has halted, since Postgres and the topic contradict each other. The log in Postgres says so;
 //! a read model in another database can't see it.
 
+use std::time::Duration;
+
 use deadpool_postgres::Pool;
 use millrace_runtime::{Health, Trouble};
 use millrace_schemas::LogName;
@@ -8,6 +10,9 @@ use millrace_store::{Halt, Log, StoreError};
 use tokio_postgres::error::SqlState;
 
 use crate::metrics;
+
+/// Longest wait for Postgres' answer: it must not hold up the projector.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was seen of halted partitions.
 #[derive(Default)]
@@ -21,10 +26,11 @@ pub(crate) struct Halts {
 impl Halts {
     /// Looks again. While a partition is halted, the projector is not ready; it goes on with what the topic has.
     pub(crate) async fn look(&mut self, pool: &Pool, log: &LogName, projector: &str, health: &Health) {
-        match self.read(pool, log).await {
-            Ok(halts) => self.show(halts, projector, health),
+        match tokio::time::timeout(PATIENCE, self.read(pool, log)).await {
+            Ok(Ok(halts)) => self.show(halts, projector, health),
             // what was seen stays until Postgres says otherwise
-            Err(error) => tracing::debug!(%error, "not seen whether the relay has halted a partition"),
+            Ok(Err(error)) => tracing::debug!(%error, "not seen whether the relay has halted a partition"),
+            Err(_) => tracing::debug!("Postgres does not say whether the relay has halted a partition"),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
+use millrace_runtime::Health;
+
 use crate::gap::{Remedy, remedy};
 use crate::metrics;
 use crate::partitions::Partitions;
 
 /// Reads the topic again where events are missing, or stops the partition when the topic does not have them.
-pub(crate) async fn mend_gaps(partitions: &mut Partitions, projector: &str) {
+pub(crate) async fn mend_gaps(partitions: &mut Partitions, projector: &str, health: &Health) {
     for (partition, gap, tries) in partitions.due_gaps(Instant::now()) {
+        health.beat(); // Kafka may take its time for each
         let low = match partitions.offsets().watermarks(partition).await {
             Ok((low, _)) => low,
             Err(error) => {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use millrace_runtime::Health;
 use millrace_runtime::kafka::Offsets;
 
 use crate::batch::Unread;
@@ -145,11 +146,12 @@ impl Partitions {
     }
 
     /// Goes on with the partitions whose schemas the registry has told.
-    pub(crate) async fn end_waits(&mut self, schemas: &Schemas) {
+    pub(crate) async fn end_waits(&mut self, schemas: &Schemas, health: &Health) {
         let now = Instant::now();
         let due = self.readings.iter().filter_map(|(partition, reading)| Some((*partition, reading.due_wait(now)?)));
         let told = |(_, wait): &(i32, Wait)| schemas.is_found(wait.schema_id);
         for (partition, wait) in due.filter(told).collect::<Vec<_>>() {
+            health.beat(); // Kafka may take its time for each
             flow(partition, self.offsets.resume(partition));
             if let Err(error) = self.offsets.seek(partition, wait.offset).await {
                 tracing::debug!(partition, %error, "no seek");

@@ -100,7 +100,8 @@ impl Runner {
         let taking = async {
             if !batch.is_empty() {
                 self.take(batch).await?;
-                mend_gaps(&mut self.partitions, self.read_model.projector.name()).await;
+                let ReadModel { projector, health, .. } = &self.read_model;
+                mend_gaps(&mut self.partitions, projector.name(), health).await;
             }
             Ok(())
         };
@@ -181,8 +182,9 @@ impl Runner {
         }
         if self.partitions.readings().values().any(Reading::is_held) {
             self.correct().await?;
-            self.partitions.end_waits(&self.schemas).await;
-            mend_gaps(&mut self.partitions, self.read_model.projector.name()).await;
+            let ReadModel { projector, health, .. } = &self.read_model;
+            self.partitions.end_waits(&self.schemas, health).await;
+            mend_gaps(&mut self.partitions, projector.name(), health).await;
         }
         self.schemas.end_look_ups(|id| self.partitions.readings().values().any(|reading| reading.waits_for(id)));
         Ok(())

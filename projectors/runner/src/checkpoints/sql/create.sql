@@ -13,15 +13,16 @@ CREATE TABLE IF NOT EXISTS checkpoints (
 CREATE OR REPLACE FUNCTION has_applied(token text) RETURNS boolean
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(bool_and(
-               CASE
-                   WHEN place ~ '^[a-z][a-z0-9]*/[0-9]{1,9}@[0-9]{1,18}$' THEN
-                       EXISTS (SELECT FROM checkpoints AS c
-                                WHERE c.log = split_part(place, '/', 1)
-                                  AND c.partition = split_part(split_part(place, '/', 2), '@', 1)::integer
-                                  AND c.position >= split_part(place, '@', 2)::bigint)
-                   -- a cast that fails is how a function in SQL says what is wrong
-                   ELSE ('not a token, which looks like orders/3@17: ' || place)::boolean
-               END), 'not a token, which looks like orders/3@17: '::boolean)
-      FROM string_to_table(token, ',') AS place;
+    -- a cast that fails is how a function in SQL says what is wrong
+    SELECT CASE WHEN token = '' THEN ('not a token, which looks like orders/3@17: ' || token)::boolean ELSE (
+        SELECT bool_and(
+                   CASE
+                       WHEN place ~ '^[a-z][a-z0-9]*/[0-9]{1,9}@[0-9]{1,18}$' THEN
+                           EXISTS (SELECT FROM checkpoints AS c
+                                    WHERE c.log = split_part(place, '/', 1)
+                                      AND c.partition = split_part(split_part(place, '/', 2), '@', 1)::integer
+                                      AND c.position >= split_part(place, '@', 2)::bigint)
+                       ELSE ('not a token, which looks like orders/3@17: ' || place)::boolean
+                   END)
+          FROM string_to_table(token, ',') AS place) END;
 END;
