@@ -60,21 +60,28 @@ pub(crate) fn topics(settings: &Settings, log: &LogName, partitions: u32) -> Vec
         replication_factor: settings.replication_factor,
         settings: settings_of_topic,
     };
+    // what is acknowledged outlives one broker
+    let durable = |mut settings_of_topic: Vec<(&'static str, &'static str)>| {
+        if settings.replication_factor >= 3 {
+            settings_of_topic.push(("min.insync.replicas", "2"));
+        }
+        settings_of_topic
+    };
     vec![
-        topic(log.commands_topic(), false, vec![]),
+        topic(log.commands_topic(), false, durable(vec![])),
         topic(
             log.events_topic(),
             true,
-            vec![
+            durable(vec![
                 ("retention.ms", "-1"),
                 ("retention.bytes", "-1"),
                 ("cleanup.policy", "delete"),
                 ("message.timestamp.type", "CreateTime"),
                 // events have timestamps of Postgres' clock, which may be ahead of the brokers'
                 ("message.timestamp.after.max.ms", "9223372036854775807"),
-            ],
+            ]),
         ),
         topic(log.outcomes_topic(), true, vec![]),
-        topic(log.dead_letters_topic(), false, vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")]),
+        topic(log.dead_letters_topic(), false, durable(vec![("retention.ms", "-1"), ("max.message.bytes", "4194304")])),
     ]
 }

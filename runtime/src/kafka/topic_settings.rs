@@ -17,6 +17,8 @@ use super::topics::TopicError;
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Events of this many bytes are appended, so the event topic has to take them.
 const LARGEST_EVENT: i64 = 1_000_000;
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 
 const CLEANUP_POLICY: &str = "cleanup.policy";
 const RETENTION_MS: &str = "retention.ms";
@@ -202,6 +204,17 @@ impl<'a> TopicSettings<'a> {
                 add(MAX_MESSAGE_BYTES, price);
             }
         }
+        let kept = self.number(RETENTION_MS).filter(|ms| *ms >= 0);
+        match (self.role, kept) {
+            (TopicRole::Commands, Some(time)) if time < DAY => {
+                let price = "commands that nobody has read after {} are gone, and their senders get no outcome";
+                add(RETENTION_MS, price.replace("{}", &in_words(time)));
+            }
+            (TopicRole::DeadLetters, Some(time)) => {
+                add(RETENTION_MS, format!("the topic forgets dead letters after {}", in_words(time)));
+            }
+            _ => {}
+        }
         // Postgres has the outcomes, and the writer sends them again
         if self.role != TopicRole::Outcomes && self.replicas >= 3 && self.number(MIN_IN_SYNC).is_some_and(|n| n < 2) {
             let price =
@@ -214,7 +227,7 @@ impl<'a> TopicSettings<'a> {
 
 /// A time in the largest unit that shows it exactly.
 fn in_words(milliseconds: i64) -> String {
-    let units = [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
+    let units = [("day", DAY), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
     let (unit, length) = units.into_iter().find(|(_, length)| milliseconds % length == 0).unwrap_or(("millisecond", 1));
     match milliseconds / length {
         1 => format!("1 {unit}"),
@@ -256,6 +269,8 @@ mod tests {
             (Events, RETENTION_MS, "90061000", Some("forgets events after 90061 seconds;")),
             (Events, RETENTION_MS, "-1", None),
             (Commands, RETENTION_MS, "604800000", None),
+            (Commands, RETENTION_MS, "60000", Some("after 1 minute are gone")),
+            (DeadLetters, RETENTION_MS, "604800000", Some("forgets dead letters after 7 days")),
             (Events, RETENTION_BYTES, "1000", Some("beyond 1000 bytes;")),
             (Events, RETENTION_BYTES, "-1", None),
             (Events, TIMESTAMP_AFTER, "3600000", Some("more than 1 hour ahead")),
