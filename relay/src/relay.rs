@@ -56,7 +56,7 @@ impl Relay {
             partitions: Partitions::new(membership, health.clone()),
             takeovers: Takeovers::new(tails, pool.clone(), log.clone()),
             pages: Pages::new(source, listener),
-            delivery: Delivery::new(producer, &topic, log.name().as_str())?,
+            delivery: Delivery::new(producer, log.name())?,
             bookkeeping: Bookkeeping::new(pool.clone(), log.clone()),
             halts: Halts::new(pool, log),
             health,

@@ -48,6 +48,11 @@ impl LogName {
         format!("{}.dead-letters", self.0)
     }
 
+    /// The `ce_source` of records that nobody else is the source of.
+    pub fn source(&self) -> String {
+        format!("millrace/{}", self.0)
+    }
+
     /// The consumer group of the writers.
     pub fn writer_group(&self) -> String {
         format!("{}.writer", self.0)

@@ -42,7 +42,7 @@ impl OutcomeRecord {
         metadata: &Metadata,
     ) -> Result<Self, EncodeError> {
         let value = schema.encode_framed(outcome)?;
-        let source = format!("millrace/{log}");
+        let source = log.source();
         let time = Timestamp::from_microsecond(outcome.recorded_at).unwrap_or_default().to_string();
         let headers = OwnedHeaders::new()
             .insert(text(CE_SPECVERSION, "1.0"))

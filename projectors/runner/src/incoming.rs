@@ -142,3 +142,47 @@ fn timestamp(message: &OwnedMessage) -> Option<Timestamp> {
 fn unreadable(what: &str) -> ReadError {
     ReadError::Unreadable(what.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_of_an_event_give_back_the_metadata_that_postgres_has() {
+        let event_id = Uuid::now_v7();
+        let read = |source: &str| {
+            let (id, own) = (event_id.to_string(), "millrace/orders");
+            let mut read = EventHeaders::default();
+            for (name, value) in [
+                (headers::LOG_POSITION, "17"),
+                (headers::STREAM_VERSION, "4"),
+                (headers::CE_ID, id.as_str()),
+                (headers::CE_TIME, "2026-11-25T01:02:03.456789Z"),
+                (headers::CORRELATION_ID, "order-7"),
+                (headers::CAUSATION_ID, "event-3"),
+                (headers::USER_ID, "ada"),
+                (headers::CE_SOURCE, source),
+                (headers::CLIENT_ADDRESS, "192.0.2.7"),
+                (headers::TRACEPARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+                ("somebody-elses", "x"),
+            ] {
+                read.read(name, Some(value), own);
+            }
+            read
+        };
+        let from_shop = read("shop");
+        assert_eq!((from_shop.position, from_shop.version, from_shop.event_id), (Some(17), Some(4), Some(event_id)));
+        assert_eq!(from_shop.recorded_at, "2026-11-25T01:02:03.456789Z".parse().ok());
+        let metadata = Metadata {
+            correlation_id: Some("order-7".into()),
+            causation_id: Some("event-3".into()),
+            user_id: Some("ada".into()),
+            source: Some("shop".into()),
+            client_address: Some("192.0.2.7".into()),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        };
+        assert_eq!(from_shop.metadata, metadata);
+        // the relay names itself where the command named no source: then the column is null
+        assert_eq!(read("millrace/orders").metadata, Metadata { source: None, ..metadata });
+    }
+}

@@ -57,7 +57,7 @@ async fn start(projector: Box<dyn Projector>, startup: Startup) -> Result<(Runne
     let registry = startup.registry().map_err(ProjectorError::from)?;
     let Startup { log, health, shutdown, .. } = startup;
     let schemas = Arc::new(Schemas::new(Codec::open(registry, &log), health.clone(), shutdown.clone()));
-    let (topic, own_source) = (log.events_topic(), format!("millrace/{log}"));
+    let (topic, own_source) = (log.events_topic(), log.source());
     let read_model = ReadModel { projector, pool, log, health, shutdown };
     // before joining, so that the user learns at once of a read model that is not there
     read_model.checkpoints(&[], ProjectorError::is_transient).await?;

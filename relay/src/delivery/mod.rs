@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use millrace_runtime::kafka::{DeliveryError, Outbox, aside};
 use millrace_runtime::{Health, Trouble};
-use millrace_schemas::RecordedEvent;
+use millrace_schemas::{LogName, RecordedEvent};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::timeout_at;
@@ -47,12 +47,12 @@ impl Delivery {
     ///
     /// # Errors
     /// When librdkafka refuses a setting.
-    pub(crate) fn new(config: ClientConfig, topic: &str, log: &str) -> Result<Self, KafkaError> {
+    pub(crate) fn new(config: ClientConfig, log: &LogName) -> Result<Self, KafkaError> {
         Ok(Self {
             outbox: Outbox::new(&config)?,
             config,
-            envelope: Envelope::new(topic, log),
-            log: log.to_owned(),
+            envelope: Envelope::new(log),
+            log: log.to_string(),
             window: Window::default(),
             unanswered: None,
         })
@@ -260,7 +260,7 @@ mod tests {
             .set("enable.gapless.guarantee", "true")
             .set("message.timeout.ms", "0")
             .set("topic.metadata.refresh.interval.ms", "200");
-        Delivery::new(config, "orders.events", "orders").unwrap()
+        Delivery::new(config, &"orders".parse().unwrap()).unwrap()
     }
 
     async fn send(delivery: &mut Delivery, partition: i32, positions: std::ops::RangeInclusive<i64>) {

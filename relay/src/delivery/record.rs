@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use jiff::Timestamp;
 use millrace_runtime::kafka::Outgoing;
-use millrace_schemas::{RecordedEvent, headers};
+use millrace_schemas::{LogName, RecordedEvent, headers};
 use rdkafka::message::{Header, OwnedHeaders};
 
 /// What a record takes in memory and on the wire beside its value: key, headers, bookkeeping.
@@ -35,9 +35,9 @@ pub(crate) struct Scratch {
 }
 
 impl Envelope {
-    /// For a log's event topic; `log` is its name.
-    pub(crate) fn new(topic: &str, log: &str) -> Self {
-        Self { topic: topic.to_owned(), source: format!("millrace/{log}") }
+    /// For a log's event topic.
+    pub(crate) fn new(log: &LogName) -> Self {
+        Self { topic: log.events_topic(), source: log.source() }
     }
 
     /// The record of an event.
@@ -143,7 +143,7 @@ pub(crate) mod tests {
     fn a_record_is_a_cloud_event_with_its_place_in_the_log() {
         let metadata = Metadata { causation_id: Some("c-1".into()), ..Metadata::default() };
         let event = RecordedEvent { event_id: Uuid::from_u128(9), version: 5, metadata, ..event_at(3, 42) };
-        let envelope = Envelope::new("orders.events", "orders");
+        let envelope = Envelope::new(&"orders".parse().unwrap());
         let record = envelope.record(&event, &mut Scratch::default());
         assert_eq!(
             (record.partition, record.key, record.timestamp),
@@ -177,7 +177,7 @@ pub(crate) mod tests {
             traceparent: some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         };
         let event = RecordedEvent { metadata, ..event_at(0, 1) };
-        let envelope = Envelope::new("orders.events", "orders");
+        let envelope = Envelope::new(&"orders".parse().unwrap());
         let found = headers_of(&envelope.record(&event, &mut Scratch::default()));
         let expected = owned(&[
             ("ce_source", "shop/checkout"),
@@ -193,7 +193,7 @@ pub(crate) mod tests {
 
     #[test]
     fn records_that_share_their_scratch_keep_their_own_times() {
-        let (envelope, mut scratch) = (Envelope::new("orders.events", "orders"), Scratch::default());
+        let (envelope, mut scratch) = (Envelope::new(&"orders".parse().unwrap()), Scratch::default());
         let later = RecordedEvent { recorded_at: "2026-11-21T10:00:01Z".parse().unwrap(), ..event_at(0, 2) };
         for (event, expected) in [
             (event_at(0, 1), "2026-11-21T10:00:00.123456Z"),
