@@ -4,11 +4,12 @@
 //! nulls grow to gigabytes. So `check` walks a datum from outside first, with a budget for the whole.
 
 use apache_avro::Schema;
-use apache_avro::schema::{InnerDecimalSchema, RecordSchema, UuidSchema};
+use apache_avro::schema::{DecimalSchema, InnerDecimalSchema, RecordSchema, UuidSchema};
 use sha2::{Digest, Sha256};
 
-use crate::avro_json::{Mismatch, avro_from_json, check_text};
+use crate::avro_json::{Mismatch, avro_from_default, check_text};
 use crate::codec::DecodeError;
+use crate::logical::{Decimal, DecimalType, Precision, parse_uuid};
 
 /// How many more items than bytes the arrays and maps of a datum may have together. This bounds only items of no bytes
 /// (nulls, records without fields): every other item takes a byte at least.
@@ -121,9 +122,11 @@ impl<'d> Walk<'d> {
                 [0 | 1] => {}
                 _ => return Err(Flaw::no_datum("a boolean is neither 0 nor 1")),
             },
-            Schema::Int | Schema::Date | Schema::TimeMillis => {
+            Schema::Int | Schema::Date => {
                 i32::try_from(self.long()?).map_err(|_| Flaw::no_datum("a whole number has more than 32 bits"))?;
             }
+            Schema::TimeMillis => self.time_of_day(Precision::Millis)?,
+            Schema::TimeMicros => self.time_of_day(Precision::Micros)?,
             Schema::Enum(symbols) => {
                 let symbol = self.long()?;
                 if usize::try_from(symbol).map_or(true, |symbol| symbol >= symbols.symbols.len()) {
@@ -131,7 +134,6 @@ impl<'d> Walk<'d> {
                 }
             }
             Schema::Long
-            | Schema::TimeMicros
             | Schema::TimestampMillis
             | Schema::TimestampMicros
             | Schema::TimestampNanos
@@ -146,21 +148,21 @@ impl<'d> Walk<'d> {
             Schema::Double => {
                 self.take(8)?;
             }
-            Schema::String | Schema::Uuid(UuidSchema::String) => self.text()?,
+            Schema::String => {
+                self.text()?;
+            }
+            Schema::Uuid(UuidSchema::String) => {
+                parse_uuid(self.text()?).map_err(|problem| Flaw::no_datum(&problem))?;
+            }
             Schema::Bytes | Schema::BigDecimal | Schema::Uuid(UuidSchema::Bytes) => {
                 self.bytes()?;
             }
             Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
                 self.take(fixed.size)?;
             }
-            Schema::Decimal(decimal) => match &decimal.inner {
-                InnerDecimalSchema::Bytes => {
-                    self.bytes()?;
-                }
-                InnerDecimalSchema::Fixed(fixed) => {
-                    self.take(fixed.size)?;
-                }
-            },
+            Schema::Decimal(decimal) => {
+                self.decimal(decimal)?;
+            }
             Schema::Array(array) => {
                 let mut index = 0;
                 while let Some(items) = self.block()? {
@@ -210,6 +212,10 @@ impl<'d> Walk<'d> {
             Schema::Union(union) => {
                 let branch = self.branch(union.variants())?;
                 self.hash(branch, hash)
+            }
+            Schema::Decimal(decimal) => {
+                leaf(hash, &self.decimal(decimal)?.bytes());
+                Ok(())
             }
             _ => {
                 leaf(hash, self.passed(schema)?);
@@ -280,10 +286,23 @@ impl<'d> Walk<'d> {
         Ok((items > 0).then_some(items))
     }
 
-    fn text(&mut self) -> Result<(), Flaw> {
+    fn text(&mut self) -> Result<&'d str, Flaw> {
         let bytes = self.bytes()?;
         let text = std::str::from_utf8(bytes).map_err(|_| Flaw::no_datum("a text is not UTF-8"))?;
-        check_text(text).map_err(Flaw::Text)
+        check_text(text).map_err(Flaw::Text)?;
+        Ok(text)
+    }
+
+    fn decimal(&mut self, schema: &DecimalSchema) -> Result<Decimal, Flaw> {
+        let bytes = match &schema.inner {
+            InnerDecimalSchema::Bytes => self.bytes()?,
+            InnerDecimalSchema::Fixed(fixed) => self.take(fixed.size)?,
+        };
+        DecimalType::from(schema).from_bytes(bytes).map_err(|problem| Flaw::no_datum(&problem))
+    }
+
+    fn time_of_day(&mut self, precision: Precision) -> Result<(), Flaw> {
+        precision.check_time_of_day(self.long()?).map_err(|problem| Flaw::no_datum(&problem))
     }
 
     fn bytes(&mut self) -> Result<&'d [u8], Flaw> {
@@ -311,12 +330,14 @@ impl<'d> Walk<'d> {
     }
 }
 
+/// Two data that say the same may differ in bytes: in the order of a map's entries, or in how many bytes a decimal has.
 fn is_default(schema: &Schema, default: &serde_json::Value, value: &[u8]) -> bool {
-    let encoded = avro_from_json(schema, default).ok().and_then(|default| {
+    let encoded = avro_from_default(schema, default).ok().and_then(|default| {
         let writer = apache_avro::writer::datum::GenericDatumWriter::builder(schema).build().ok()?;
         writer.write_value_to_vec(default).ok()
     });
-    encoded.as_deref() == Some(value)
+    let digest = |datum: &[u8]| Walk { rest: datum, items_left: usize::MAX }.digest(schema).ok();
+    encoded.is_some_and(|default| default == value || digest(&default).is_some_and(|same| Some(same) == digest(value)))
 }
 
 #[cfg(test)]
