@@ -194,7 +194,7 @@ fn compiled(pattern: &str) -> Result<(Regex, usize), regex::Error> {
 /// Whether a value of the type can be part of a text.
 pub(super) fn is_shown(type_: &Type) -> bool {
     let shown = [Type::Int, Type::Bool, Type::Double, Type::Text, Type::Unknown];
-    shown.contains(type_.present()) || matches!(type_.present(), Type::Enum(_) | Type::Decimal { .. })
+    shown.contains(type_.present()) || matches!(type_.present(), Type::Enum(_)) || type_.is_carried()
 }
 
 fn unknown() -> Checked {

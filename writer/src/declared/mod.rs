@@ -19,6 +19,7 @@ mod file;
 mod functions;
 mod generated;
 mod operations;
+mod operators;
 mod problem;
 mod rules;
 mod state;
