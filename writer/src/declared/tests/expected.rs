@@ -77,7 +77,7 @@ fn a_command_says_the_version_that_it_expects() {
     assert_eq!(on(&domain, &[1], json!({"order_id": "7"})), Ok(1));
     assert!(on(&domain, &[0], json!({"order_id": "7"})).is_err());
     for (expect, expected) in [
-        ("command.order_id", "the expression is a text, but an int is needed"),
+        ("command.order_id", "the expression is a text, but an int or null is needed"),
         ("command.versions", "has no field versions"),
         ("state.total", "there is no `state` here"),
     ] {
