@@ -20,6 +20,7 @@ mod functions;
 mod generated;
 mod operations;
 mod operators;
+mod pattern;
 mod problem;
 mod rules;
 mod state;

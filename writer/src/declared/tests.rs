@@ -7,6 +7,7 @@ mod expressions;
 mod form;
 mod limits;
 mod logical;
+mod patterns;
 
 use millrace_schemas::{LogDefinition, Received, RecordSchema, Topic};
 use serde_json::json;
