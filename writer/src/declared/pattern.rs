@@ -13,9 +13,9 @@ const MAX_PATTERN: usize = 1 << 20;
 const MAX_TABLE: usize = 1 << 19;
 /// How much memory making the table may take, in bytes.
 const MAX_MAKING: usize = 1 << 21;
-/// What has no such table is simulated: so many bytes of the compiled pattern cost a step for each byte of text.
-/// `what_hostile_patterns_take` in `tests/patterns.rs` measures it: a step is to take 50 ns at most.
-const SIMULATED_STEP: usize = 256;
+/// What has no such table is simulated: so many bytes of the compiled pattern cost a step for each byte of text. A step
+/// is to take 50 ns at most: `what_hostile_patterns_take` in `tests/patterns.rs` measures it.
+const SIMULATED_STEP: usize = 128;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -62,11 +62,12 @@ fn table(text: &str) -> Option<dense::DFA<Vec<u32>>> {
     dense::Builder::new().configure(limits).thompson(pattern).build(text).ok()
 }
 
-/// The size is that of the limit within which the pattern compiles, a power of two.
+/// The size is that of the limit within which the pattern compiles, a power of two. `regex` makes no states while it
+/// searches (`dfa_size_limit`): for hostile patterns it would make them in vain, in every search anew.
 fn simulated(text: &str) -> Result<Pattern, String> {
     let mut size = 4 * SIMULATED_STEP;
     loop {
-        match RegexBuilder::new(text).size_limit(size).build() {
+        match RegexBuilder::new(text).size_limit(size).dfa_size_limit(0).build() {
             Err(regex::Error::CompiledTooBig(_)) if size < MAX_PATTERN => size *= 2,
             Ok(pattern) => return Ok(Pattern::Simulated(pattern, (size / SIMULATED_STEP) as u64)),
             Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),

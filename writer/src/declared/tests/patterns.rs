@@ -23,7 +23,7 @@ const USUAL: [&str; 12] = [
 ];
 
 /// Patterns that are made to cost much for their size.
-const HOSTILE: [&str; 16] = [
+const HOSTILE: [&str; 22] = [
     "[ab]*a[ab]{20}[cd]",
     "[ab]*a[ab]{100}[cd]",
     "[ab]*a[ab]{1000}[cd]",
@@ -32,6 +32,12 @@ const HOSTILE: [&str; 16] = [
     "(?:[ab]{0,5}){200}a[ab]{100}[cd]",
     "(?:a?b?){500}[ab]*a[ab]{50}[cd]",
     "(?:(?:a?){30}b?){30}a[ab]{30}[cd]",
+    "(?:(?:(?:a|b)?){10}){40}[ab]*a[ab]{30}[cd]",
+    "(?:[ab]?[ab]?[ab]?){300}[ab]*a[ab]{30}[cd]",
+    "(?:a*b*){300}[ab]*a[ab]{30}[cd]",
+    "(?:a*){1000}[ab]*a[ab]{20}[cd]",
+    "(?:|a|b|ab|ba){200}[ab]*a[ab]{30}[cd]",
+    "(?:(?:(?:a?)*b?)*a?){100}[ab]*a[ab]{30}[cd]",
     "[ab]{100}a[ab]*$",
     "(?s).*a.{30}[cd]",
     r"\w{1,20}[^\w]",
@@ -112,7 +118,7 @@ fn nanoseconds_of_a_step(pattern: &str) -> (f64, f64) {
                 began.elapsed().as_secs_f64() * 1e9 / f64::from(times * steps)
             };
             first = first.max(timed(1));
-            further = further.max(timed(times));
+            further = further.max(timed(times).min(timed(times)).min(timed(times))); // others may be at work
         }
     }
     (first, further)
