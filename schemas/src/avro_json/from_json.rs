@@ -161,9 +161,10 @@ fn time<N>(
     parse: impl Fn(&str) -> Result<N, String>,
     number: fn(&Json) -> Result<N, Mismatch>,
 ) -> Result<N, Mismatch> {
-    match json.as_str() {
-        Some(text) if form == Form::People => parse(text).map_err(Mismatch::new),
-        _ => number(json),
+    match json {
+        Json::String(text) if form == Form::People => parse(text).map_err(Mismatch::new),
+        Json::Number(_) => number(json),
+        _ => Err(Mismatch::expected("a date or time (its number, or outside of a default a text)", json)),
     }
 }
 

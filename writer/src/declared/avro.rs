@@ -201,7 +201,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_rules_only_carry_is_written_as_it_was_read(
-            price: i64, rate: i64, id: u128, token: Option<u128>, opens in 0..86_400_000, local: i64, nanos: Option<i64>,
+            price: i64, rate in -(10_i128.pow(28) - 1)..10_i128.pow(28), id: u128, token: Option<u128>, opens in 0..86_400_000, local: i64, nanos: Option<i64>,
             hash: Option<[u8; 2]>, kind in proptest::option::of(0..2_i32), at: i64, day: Option<i32>,
             ratio: f64, rounded: f32, raw: Vec<u8>, labels: std::collections::BTreeMap<String, Option<String>>,
             items: Vec<(String, bool)>,
