@@ -132,13 +132,13 @@ pub(crate) fn parse_date(text: &str) -> Result<i32, String> {
 
 /// The unit of a time's number.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Precision {
+pub(crate) enum TimeUnit {
     Millis,
     Micros,
     Nanos,
 }
 
-impl Precision {
+impl TimeUnit {
     /// How many of the unit a second has.
     fn per_second(self) -> i64 {
         match self {
@@ -269,17 +269,17 @@ mod tests {
     fn times_are_read_from_iso_texts() {
         assert_eq!(parse_date("1970-01-02"), Ok(1));
         assert_eq!(parse_date("1969-12-31"), Ok(-1));
-        assert_eq!(Precision::Millis.time_of_day("00:00:01.5"), Ok(1_500));
-        assert_eq!(Precision::Micros.time_of_day("23:59:59.999999"), Ok(86_399_999_999));
-        assert_eq!(Precision::Millis.local("1970-01-01T00:00:01"), Ok(1_000));
-        assert_eq!(Precision::Nanos.instant("1970-01-01T00:00:00.000000001Z"), Ok(1));
-        assert!(Precision::Nanos.instant("2300-01-01T00:00:00Z").unwrap_err().contains("64 bits"));
+        assert_eq!(TimeUnit::Millis.time_of_day("00:00:01.5"), Ok(1_500));
+        assert_eq!(TimeUnit::Micros.time_of_day("23:59:59.999999"), Ok(86_399_999_999));
+        assert_eq!(TimeUnit::Millis.local("1970-01-01T00:00:01"), Ok(1_000));
+        assert_eq!(TimeUnit::Nanos.instant("1970-01-01T00:00:00.000000001Z"), Ok(1));
+        assert!(TimeUnit::Nanos.instant("2300-01-01T00:00:00Z").unwrap_err().contains("64 bits"));
         for other in ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00+02:00", "1970-01-01", "00:00:00"] {
-            assert!(Precision::Micros.local(other).is_err(), "{other}");
+            assert!(TimeUnit::Micros.local(other).is_err(), "{other}");
         }
-        assert!(Precision::Millis.time_of_day("24:00:00").is_err());
-        assert!(Precision::Millis.check_time_of_day(86_399_999).is_ok());
-        assert!(Precision::Millis.check_time_of_day(86_400_000).is_err());
-        assert!(Precision::Micros.check_time_of_day(-1).is_err());
+        assert!(TimeUnit::Millis.time_of_day("24:00:00").is_err());
+        assert!(TimeUnit::Millis.check_time_of_day(86_399_999).is_ok());
+        assert!(TimeUnit::Millis.check_time_of_day(86_400_000).is_err());
+        assert!(TimeUnit::Micros.check_time_of_day(-1).is_err());
     }
 }

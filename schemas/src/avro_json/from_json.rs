@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{Mismatch, check_text};
-use crate::logical::{Decimal, DecimalType, Precision, parse_date, parse_uuid};
+use crate::logical::{Decimal, DecimalType, TimeUnit, parse_date, parse_uuid};
 
 /// Who has written JSON.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ pub(crate) fn avro_from_default(schema: &Schema, default: &Json) -> Result<Value
 }
 
 fn read(schema: &Schema, json: &Json, form: Form) -> Result<Value, Mismatch> {
-    use Precision::{Micros, Millis, Nanos};
+    use TimeUnit::{Micros, Millis, Nanos};
     let value = match schema {
         Schema::Null if json.is_null() => Value::Null,
         Schema::Null => return Err(Mismatch::expected("null", json)),
@@ -168,9 +168,9 @@ fn time<N>(
     }
 }
 
-fn time_of_day(json: &Json, form: Form, precision: Precision) -> Result<i64, Mismatch> {
-    let number = time(json, form, |text| precision.time_of_day(text), long)?;
-    precision.check_time_of_day(number).map_err(Mismatch::new)?;
+fn time_of_day(json: &Json, form: Form, unit: TimeUnit) -> Result<i64, Mismatch> {
+    let number = time(json, form, |text| unit.time_of_day(text), long)?;
+    unit.check_time_of_day(number).map_err(Mismatch::new)?;
     Ok(number)
 }
 

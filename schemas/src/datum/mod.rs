@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::avro_json::{Mismatch, avro_from_default, check_text};
 use crate::codec::DecodeError;
-use crate::logical::{Decimal, DecimalType, Precision, parse_uuid};
+use crate::logical::{Decimal, DecimalType, TimeUnit, parse_uuid};
 
 /// How many more items than bytes the arrays and maps of a datum may have together. This bounds only items of no bytes
 /// (nulls, records without fields): every other item takes a byte at least.
@@ -128,8 +128,8 @@ impl<'d> Walk<'d> {
             Schema::Int | Schema::Date => {
                 i32::try_from(self.long()?).map_err(|_| Flaw::no_datum("a whole number has more than 32 bits"))?;
             }
-            Schema::TimeMillis => self.time_of_day(Precision::Millis)?,
-            Schema::TimeMicros => self.time_of_day(Precision::Micros)?,
+            Schema::TimeMillis => self.time_of_day(TimeUnit::Millis)?,
+            Schema::TimeMicros => self.time_of_day(TimeUnit::Micros)?,
             Schema::Enum(symbols) => {
                 let symbol = self.long()?;
                 if usize::try_from(symbol).map_or(true, |symbol| symbol >= symbols.symbols.len()) {
@@ -304,8 +304,8 @@ impl<'d> Walk<'d> {
         DecimalType::from(schema).from_bytes(bytes).map_err(|problem| Flaw::no_datum(&problem))
     }
 
-    fn time_of_day(&mut self, precision: Precision) -> Result<(), Flaw> {
-        precision.check_time_of_day(self.long()?).map_err(|problem| Flaw::no_datum(&problem))
+    fn time_of_day(&mut self, unit: TimeUnit) -> Result<(), Flaw> {
+        unit.check_time_of_day(self.long()?).map_err(|problem| Flaw::no_datum(&problem))
     }
 
     fn bytes(&mut self) -> Result<&'d [u8], Flaw> {
