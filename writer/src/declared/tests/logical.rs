@@ -129,3 +129,15 @@ fn whatever_else_rules_would_do_with_a_decimal_or_uuid_is_refused() {
         assert!(refused.contains(expected), "{refused}");
     }
 }
+
+#[test]
+fn a_decimal_of_an_event_of_an_older_version_is_folded() {
+    let domain = parse(&rules("has(state.price) && state.price == '12.50' && state.rate == '-0.0001'", "")).unwrap();
+    let older = format!(r#"{{"type": "record", "name": "Listed", "fields": [{FIELDS}]}}"#);
+    let older = RecordSchema::parse(Topic::Events, 9, &older).unwrap();
+    let listed = json!({"id": "0b5c24a1-9d2e-4f4a-8a53-6d0b7c1e2f30", "price": "12.5", "rate": "-0.0001"});
+    let datum = older.encode_json(&listed).unwrap();
+    let mut state = DeclaredState::default();
+    domain.evolve(&mut state, &domain.read_event(older, &datum).unwrap().unwrap());
+    assert_eq!(decide(&domain, &state).unwrap_err().code, "wrong");
+}
