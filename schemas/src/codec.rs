@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::RwLock;
 
 use serde::de::{DeserializeOwned, DeserializeSeed};
@@ -254,20 +255,12 @@ impl Received<'_> {
         self.schema.content_hash(&self.datum)
     }
 
-    /// Decodes the value into the record's Rust type. A datum of another version is first resolved to the definition's
-    /// version, which the type is made for.
+    /// Decodes the value into the record's Rust type, as [`Received::read_with`] does.
     ///
     /// # Errors
     /// Unreadable, when the bytes are not a datum of their schema, or do not fit the type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        match self.newest {
-            Some(newest) if newest.registry_id != self.schema.registry_id => {
-                let value = self.schema.resolve(&self.datum, newest)?;
-                apache_avro::from_value(&value)
-                    .map_err(|e| DecodeError::unreadable("schema_mismatch", format!("{}: {e}", self.schema.name)))
-            }
-            _ => self.schema.decode(&self.datum),
-        }
+        self.read_with(PhantomData)
     }
 
     /// Decodes the value with a seed that is made for the definition's version. A datum of another version is first

@@ -128,7 +128,10 @@ fn shown(schema: &Schema) -> String {
         Schema::Double => "a double".to_owned(),
         Schema::Bytes => "bytes".to_owned(),
         Schema::String => "a string".to_owned(),
-        logical => format!("{logical:?}"),
+        logical => {
+            let json = serde_json::to_value(logical).unwrap_or_default();
+            json["logicalType"].as_str().map_or_else(|| format!("{logical:?}"), |name| format!("a {name}"))
+        }
     }
 }
 

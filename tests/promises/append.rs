@@ -37,12 +37,12 @@ impl Own<'_> {
     }
 
     /// Sends a command and returns its outcome.
-    async fn ask(&self, command: &JsonCommand) -> Value {
+    pub async fn ask(&self, command: &JsonCommand) -> Value {
         self.client().send(command).await;
         self.outcome(&command.id).await
     }
 
-    async fn outcome(&self, id: &str) -> Value {
+    pub async fn outcome(&self, id: &str) -> Value {
         let mut outcome = Value::Null;
         wait_until(&format!("command {id} has an outcome"), async || {
             let arguments = ["outcome", id, "--log", &self.log, "--output", "json"];

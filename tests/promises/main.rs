@@ -13,6 +13,7 @@ mod guards;
 mod guide;
 mod hanging;
 mod leaderless;
+mod logical;
 mod long_stream;
 mod metadata;
 mod older_client;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         hanging::promises(),
         standby::promises(),
         leaderless::promises(),
+        logical::promises(),
         long_stream::promises(),
         chaos::promises(),
     ];

@@ -82,7 +82,7 @@ impl<'d, D: Domain> Draft<'d, D> {
         let streams = addressed.as_deref().unwrap_or_default();
         let decision = match addressed {
             Ok(_) => self.decision(command, streams),
-            Err(rejection) => Err((OutcomeKind::Rejected, rejection.clone())),
+            Err(rejection) => Err(rejection.clone()),
         };
         let mut outcome = Outcome {
             command_id: command.id.clone(),
@@ -96,8 +96,8 @@ impl<'d, D: Domain> Draft<'d, D> {
         };
         match decision {
             Ok(events) => outcome.token = self.take_in(events, command, streams),
-            Err((kind, rejection)) => {
-                outcome.outcome = kind;
+            Err(rejection) => {
+                outcome.outcome = rejection.outcome();
                 outcome.code = Some(rejection.code.into_owned());
                 outcome.message = Some(rejection.message.chars().take(MAX_MESSAGE).collect());
             }
@@ -124,18 +124,16 @@ impl<'d, D: Domain> Draft<'d, D> {
         &self,
         command: &Command<D::Command>,
         streams: &[StreamId],
-    ) -> Result<Vec<Encoded<D::Event>>, (OutcomeKind, Rejection)> {
+    ) -> Result<Vec<Encoded<D::Event>>, Rejection> {
         let absent = Versioned::default();
         let found: Vec<&Versioned<D::State>> =
             streams.iter().map(|id| self.states.get(id).unwrap_or(&absent)).collect();
         for (index, (stream, found)) in streams.iter().zip(&found).enumerate() {
             if let Some(expected) = command.expected(index).find(|expected| !expected.matches(found.version)) {
-                let actual = found.version;
-                let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
-                return Err((OutcomeKind::Conflict, Rejection::new("version_conflict", message)));
+                return Err(Rejection::version_conflict(stream, found.version, expected));
             }
         }
-        let events = match &command.body {
+        match &command.body {
             Body::Decide(body) => {
                 let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
                 self.domain.decide(body, &states).and_then(|events| {
@@ -144,8 +142,7 @@ impl<'d, D: Domain> Draft<'d, D> {
                 })
             }
             Body::Append(append) => append.as_ref().map_err(Clone::clone).and_then(|append| self.finished(append)),
-        };
-        events.map_err(|rejection| (OutcomeKind::Rejected, rejection))
+        }
     }
 
     /// The events of an `Append`.

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
+use millrace_schemas::{DecodeError, ExpectedVersion, LogDefinition, OutcomeKind, Received, RecordSchema, StreamId};
+
+/// The code of a rejection that makes a conflict.
+pub(crate) const VERSION_CONFLICT: &str = "version_conflict";
 
 /// A rule refuses a command. The writer never retries it; the same command sent again is rejected again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,18 @@ impl Rejection {
     /// A rejection with a stable code and a sentence.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
+    }
+
+    /// The rejection of a command whose stream is not at the version that the command expects: its outcome is
+    /// `conflict`.
+    pub fn version_conflict(stream: &StreamId, actual: i64, expected: ExpectedVersion) -> Self {
+        let message = format!("Stream {stream} is at version {actual}; the command expected {expected}.");
+        Self::new(VERSION_CONFLICT, message)
+    }
+
+    /// The outcome that it makes.
+    pub(crate) fn outcome(&self) -> OutcomeKind {
+        if self.code == VERSION_CONFLICT { OutcomeKind::Conflict } else { OutcomeKind::Rejected }
     }
 }
 

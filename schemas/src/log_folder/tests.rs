@@ -207,7 +207,30 @@ fn a_default_fits_its_type() {
 
 #[test]
 fn a_type_that_people_could_not_be_shown_is_refused() {
-    event_refused(json!([{"name": "u", "type": {"type": "string", "logicalType": "uuid"}}]), "u: this logical type");
+    let duration = json!({"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"});
+    event_refused(json!([{"name": "d", "type": duration}]), "d: this logical type has no JSON form here");
+    event_refused(json!([{"name": "u", "type": {"type": "bytes", "logicalType": "uuid"}}]), "u: this logical type");
+}
+
+#[test]
+fn a_decimal_that_some_codec_could_not_hold_is_refused() {
+    let in_bytes = |precision: i32, scale: i32| json!({"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale});
+    let in_fixed = |precision: i32, size: i32| json!({"type": "fixed", "name": "D", "size": size, "logicalType": "decimal", "precision": precision, "scale": 2});
+    let decimal = |type_: Json| json!([{"name": "d", "type": type_}]);
+    let folder = |fields: &Json| problems(&[("events/OrderPaid.avsc", &record("OrderPaid", fields))]);
+    for sound in [in_bytes(28, 28), in_bytes(1, 0), in_fixed(28, 12), in_fixed(28, 16), in_fixed(4, 2)] {
+        assert_eq!(folder(&decimal(sound)), [""; 0]);
+    }
+    event_refused(decimal(in_bytes(29, 2)), "d: a decimal of 29 digits; the most is 28");
+    event_refused(decimal(in_fixed(20, 17)), "d: a decimal of 17 bytes; the most is 16");
+    event_refused(decimal(in_fixed(5, 2)), "d: 2 bytes do not hold a decimal of 5 digits");
+    event_refused(decimal(in_bytes(2, 3)), "a decimal is bytes or fixed, with a precision");
+    event_refused(decimal(in_bytes(0, 0)), "a decimal is bytes or fixed, with a precision");
+    event_refused(decimal(json!({"type": "bytes", "logicalType": "decimal", "precision": 4})), "scale");
+    let with_default = |default: &str| json!([{"name": "d", "type": in_bytes(4, 2), "default": default}]);
+    assert_eq!(folder(&with_default("\u{4}\u{d2}")), [""; 0]);
+    event_refused(with_default("0.00"), "a decimal's default is the text of its bytes, such as \"\\u0000\" for 0");
+    event_refused(with_default("\u{ff}\u{0}\u{0}\u{0}"), "d: the default");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
 
 use super::types::{RecordType, Type};
 use super::value::Value;
@@ -71,8 +72,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(Value::text(text))
     }
 
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Value, E> {
-        Ok(Value::Bytes(bytes.into()))
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Value, E> {
+        Ok(match self.0 {
+            Type::Uuid { .. } => Value::text(&Uuid::from_slice(bytes).map_err(E::custom)?.to_string()),
+            _ => Value::Bytes(bytes.into()),
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -128,6 +132,10 @@ impl Serialize for Typed<'_> {
             (_, Value::Bool(value)) => serializer.serialize_bool(*value),
             (_, Value::Int(number)) => serializer.serialize_i64(*number),
             (_, Value::Double(number)) => serializer.serialize_f64(*number),
+            (Type::Uuid { in_bytes: true }, Value::Text(text)) => {
+                let uuid: Uuid = text.parse().map_err(serde::ser::Error::custom)?;
+                serializer.serialize_bytes(uuid.as_bytes())
+            }
             (_, Value::Text(text)) => serializer.serialize_str(text),
             (_, Value::Bytes(bytes)) => serializer.serialize_bytes(bytes),
             (Type::List(inner), Value::List(items)) => {
@@ -173,6 +181,12 @@ mod tests {
 
     const EVENT: &str = r#"{"type": "record", "name": "OrderPlaced", "fields": [
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 2}},
+        {"name": "rate", "type": {"type": "fixed", "name": "Rate", "size": 12, "logicalType": "decimal", "precision": 28, "scale": 9}},
+        {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
+        {"name": "token", "type": ["null", {"type": "fixed", "name": "Token", "size": 16, "logicalType": "uuid"}]},
+        {"name": "opens", "type": {"type": "int", "logicalType": "time-millis"}},
+        {"name": "local", "type": {"type": "long", "logicalType": "local-timestamp-micros"}},
+        {"name": "nanos", "type": ["null", {"type": "long", "logicalType": "timestamp-nanos"}]},
         {"name": "hash", "type": ["null", {"type": "fixed", "name": "Hash", "size": 2}]},
         {"name": "kind", "type": ["null", {"type": "enum", "name": "Kind", "symbols": ["web", "shop"]}]},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
@@ -187,7 +201,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_rules_only_carry_is_written_as_it_was_read(
-            price: i64, hash: Option<[u8; 2]>, kind in proptest::option::of(0..2_i32), at: i64, day: Option<i32>,
+            price: i64, rate in -(10_i128.pow(28) - 1)..10_i128.pow(28), id: u128, token: Option<u128>, opens in 0..86_400_000, local: i64, nanos: Option<i64>,
+            hash: Option<[u8; 2]>, kind in proptest::option::of(0..2_i32), at: i64, day: Option<i32>,
             ratio: f64, rounded: f32, raw: Vec<u8>, labels: std::collections::BTreeMap<String, Option<String>>,
             items: Vec<(String, bool)>,
         ) {
@@ -203,6 +218,12 @@ mod tests {
             });
             let value = Avro::Record(vec![
                 ("price".into(), Avro::Decimal(apache_avro::Decimal::from(price.to_be_bytes()))),
+                ("rate".into(), Avro::Decimal(apache_avro::Decimal::from(rate.to_be_bytes()))),
+                ("id".into(), Avro::Uuid(Uuid::from_u128(id))),
+                ("token".into(), maybe(token.map(|token| Avro::Uuid(Uuid::from_u128(token))))),
+                ("opens".into(), Avro::TimeMillis(opens)),
+                ("local".into(), Avro::LocalTimestampMicros(local)),
+                ("nanos".into(), maybe(nanos.map(Avro::TimestampNanos))),
                 ("hash".into(), maybe(hash.map(|hash| Avro::Fixed(2, hash.to_vec())))),
                 ("kind".into(), maybe(kind)),
                 ("at".into(), Avro::TimestampMicros(at)),

@@ -1,9 +1,10 @@
 //! Checks parsed expressions against the types of their variables, and makes of them what is evaluated.
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr, operators};
+use cel::common::ast::{EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr};
 use cel::parser::Expression;
+use millrace_schemas::parse_uuid;
 
-use super::evaluate::{Comparison, Node};
+use super::evaluate::Node;
 use super::syntax;
 use super::types::{Type, list};
 use super::value::Value;
@@ -157,15 +158,30 @@ impl Checker<'_> {
             }
         };
         match (wanted.map(Type::present), &value) {
-            (Some(Type::Enum(symbols)), Value::Text(text)) if !symbols.iter().any(|symbol| **symbol == **text) => {
-                let symbols = list(symbols.iter().map(|symbol| &**symbol));
-                self.problem(format!("{text:?} is not one of the enum's symbols: {symbols}"))
-            }
-            (Some(wanted @ Type::Enum(_)), Value::Text(_)) => {
-                Checked { node: Node::Constant(value), type_: wanted.clone() }
-            }
+            (Some(wanted), Value::Text(text)) => self.text_literal(text, wanted),
             _ => Checked { node: Node::Constant(value), type_ },
         }
+    }
+
+    /// A text that may stand for an enum's symbol, a decimal or a uuid.
+    fn text_literal(&mut self, text: &str, wanted: &Type) -> Checked {
+        let (text, type_) = match wanted {
+            Type::Enum(symbols) if !symbols.iter().any(|symbol| **symbol == *text) => {
+                let symbols = list(symbols.iter().map(|symbol| &**symbol));
+                return self.problem(format!("{text:?} is not one of the enum's symbols: {symbols}"));
+            }
+            Type::Decimal(decimal) => match decimal.parse(text) {
+                Ok(decimal) => (decimal.to_string(), wanted.clone()),
+                Err(problem) => return self.problem(problem),
+            },
+            Type::Uuid { .. } => match parse_uuid(text) {
+                Ok(uuid) => (uuid.to_string(), wanted.clone()),
+                Err(problem) => return self.problem(problem),
+            },
+            Type::Enum(_) => (text.to_owned(), wanted.clone()),
+            _ => (text.to_owned(), Type::Text),
+        };
+        Checked { node: Node::Constant(Value::text(&text)), type_ }
     }
 
     fn variable(&mut self, name: &str) -> Checked {
@@ -288,138 +304,6 @@ impl Checker<'_> {
             }
         });
         fields.collect()
-    }
-
-    fn call(&mut self, call: &CallExpr, wanted: Option<&Type>) -> Checked {
-        match (&*call.func_name, &*call.args) {
-            (operators::CONDITIONAL, [condition, yes, no]) => {
-                let condition = self.wanted(condition, &Type::Bool, "the condition before `?`").node;
-                let (yes, no) = (self.expression(yes, wanted), self.expression(no, wanted));
-                match yes.type_.join(&no.type_) {
-                    Some(type_) => Checked { node: Node::If(Box::new([condition, yes.node, no.node])), type_ },
-                    None => {
-                        self.problem(format!("`? :` gives {} or {}: both must be of one type", yes.type_, no.type_))
-                    }
-                }
-            }
-            (operators::LOGICAL_AND, [left, right]) => self.logic("&&", left, right, Node::And),
-            (operators::LOGICAL_OR, [left, right]) => self.logic("||", left, right, Node::Or),
-            (operators::LOGICAL_NOT, [inner]) => {
-                let inner = self.wanted(inner, &Type::Bool, "what follows `!`").node;
-                Checked { node: Node::Not(Box::new(inner)), type_: Type::Bool }
-            }
-            (operators::NEGATE, [inner]) => {
-                let inner = self.expression(inner, None);
-                match inner.type_.present() {
-                    type_ @ (Type::Int | Type::Double | Type::Unknown) => {
-                        Checked { type_: type_.clone(), node: Node::Negate(Box::new(inner.node)) }
-                    }
-                    other => self.problem(format!("`-` can't stand before {other}")),
-                }
-            }
-            (operators::ADD, [left, right]) => self.arithmetic('+', left, right),
-            (operators::SUBSTRACT, [left, right]) => self.arithmetic('-', left, right),
-            (operators::MULTIPLY, [left, right]) => self.arithmetic('*', left, right),
-            (operators::DIVIDE, [left, right]) => self.arithmetic('/', left, right),
-            (operators::MODULO, [left, right]) => self.arithmetic('%', left, right),
-            (operators::EQUALS, [left, right]) => self.compare(Comparison::Equal, left, right),
-            (operators::NOT_EQUALS, [left, right]) => self.compare(Comparison::Unequal, left, right),
-            (operators::LESS, [left, right]) => self.compare(Comparison::Less, left, right),
-            (operators::LESS_EQUALS, [left, right]) => self.compare(Comparison::LessOrEqual, left, right),
-            (operators::GREATER, [left, right]) => self.compare(Comparison::Greater, left, right),
-            (operators::GREATER_EQUALS, [left, right]) => self.compare(Comparison::GreaterOrEqual, left, right),
-            (operators::INDEX, [of, index]) => self.index(of, index),
-            (operators::IN, [item, within]) => self.is_in(item, within),
-            _ => self.function(call, wanted),
-        }
-    }
-
-    fn logic(
-        &mut self,
-        sign: &str,
-        left: &Expression,
-        right: &Expression,
-        make: fn(Box<[Node; 2]>) -> Node,
-    ) -> Checked {
-        let left = self.wanted(left, &Type::Bool, &format!("the left of `{sign}`")).node;
-        let right = self.wanted(right, &Type::Bool, &format!("the right of `{sign}`")).node;
-        Checked { node: make(Box::new([left, right])), type_: Type::Bool }
-    }
-
-    fn arithmetic(&mut self, operator: char, left: &Expression, right: &Expression) -> Checked {
-        let (left, right) = (self.expression(left, None), self.expression(right, None));
-        let type_ = match (left.type_.present(), right.type_.present()) {
-            (Type::Int, Type::Int) => Type::Int,
-            (Type::Double, Type::Double) if operator != '%' => Type::Double,
-            (Type::Text | Type::Enum(_), Type::Text | Type::Enum(_)) if operator == '+' => Type::Text,
-            (a @ Type::List(_), b @ Type::List(_)) if operator == '+' => match a.join(b) {
-                Some(joined) => joined,
-                None => return self.problem(format!("`+` can't join {a} and {b}")),
-            },
-            (Type::Unknown, known) | (known, Type::Unknown) => known.clone(),
-            (a, b) => {
-                let hint = if operator == '+' && (*a == Type::Text || *b == Type::Text) {
-                    ": string(…) makes a text of it"
-                } else {
-                    ""
-                };
-                return self.problem(format!("`{operator}` can't take {a} and {b}{hint}"));
-            }
-        };
-        Checked { node: Node::Arithmetic(operator, Box::new([left.node, right.node])), type_ }
-    }
-
-    fn compare(&mut self, comparison: Comparison, left: &Expression, right: &Expression) -> Checked {
-        let left = self.expression(left, None);
-        let right = self.expression(right, Some(&left.type_));
-        let (a, b) = (&left.type_, &right.type_);
-        let comparable = match comparison {
-            Comparison::Equal | Comparison::Unequal => match (a, b) {
-                (Type::Null, other) | (other, Type::Null) => {
-                    matches!(other, Type::Nullable(_) | Type::Null | Type::Unknown)
-                }
-                (a, b) => a.join(b).is_some(),
-            },
-            _ => matches!(
-                (a.present(), b.present()),
-                (Type::Int, Type::Int)
-                    | (Type::Double, Type::Double)
-                    | (Type::Text, Type::Text)
-                    | (Type::Unknown, _)
-                    | (_, Type::Unknown)
-            ),
-        };
-        if !comparable {
-            return self.problem(match (a, b) {
-                (Type::Null, other) | (other, Type::Null) => format!("{other} is never null"),
-                _ => format!("{a} can't be compared with {b}"),
-            });
-        }
-        Checked { node: Node::Compare(comparison, Box::new([left.node, right.node])), type_: Type::Bool }
-    }
-
-    fn index(&mut self, of: &Expression, index: &Expression) -> Checked {
-        let of = self.expression(of, None);
-        let (wanted, type_) = match of.type_.present() {
-            Type::List(items) => (Type::Int, (**items).clone()),
-            Type::Map(values) => (Type::Text, (**values).clone()),
-            Type::Unknown => (Type::Unknown, Type::Unknown),
-            other => return self.problem(format!("`[…]` can't follow {other}")),
-        };
-        let index = self.wanted(index, &wanted, "what stands in `[…]`").node;
-        Checked { node: Node::Index(Box::new([of.node, index])), type_ }
-    }
-
-    fn is_in(&mut self, item: &Expression, within: &Expression) -> Checked {
-        let within = self.expression(within, None);
-        let wanted = match within.type_.present() {
-            Type::List(items) => (**items).clone(),
-            Type::Map(_) => Type::Text,
-            Type::Unknown => Type::Unknown,
-            other => return self.problem(format!("`in` needs a list or a map on its right, not {other}")),
-        };
-        let item = self.wanted(item, &wanted, "the left of `in`").node;
-        Checked { node: Node::In(Box::new([item, within.node])), type_: Type::Bool }
     }
 }
 

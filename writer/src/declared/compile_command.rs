@@ -11,6 +11,7 @@ use super::syntax::{self, first_literal};
 use super::template::Template;
 use super::tree::Sourced;
 use super::types::{RecordType, Type, list};
+use crate::domain::VERSION_CONFLICT;
 
 /// Names that rules can't give to a stream or a `let`: variables have them, or CEL keeps them.
 const RESERVED: &[&str] = &[
@@ -52,7 +53,8 @@ const PLATFORM_CODES: &[&str] = &[
     "no_streams",
     "stream_exists",
     "stream_missing",
-    "version_conflict",
+    "invalid_expected_version",
+    VERSION_CONFLICT,
     "command_id_reused",
     "not_publishable",
 ];
@@ -211,15 +213,7 @@ impl<'r> CommandCompiler<'r> {
     fn stream(&mut self, stream: usize, type_: &StreamType, scope: &Scope) -> Option<StreamRules> {
         let (name, id) = &self.file.streams[stream];
         let expect = self.file.expect.iter().find(|(known, _)| known.is_none() || known == name);
-        let expect = expect.and_then(|(_, expect)| match &*expect.text {
-            "no-stream" => Some(Expect::NoStream),
-            "stream-exists" => Some(Expect::StreamExists),
-            other => {
-                let problem = format!("{other:?} is not one of \"no-stream\", \"stream-exists\"");
-                self.problems.add(&expect.at, problem);
-                None
-            }
-        });
+        let expect = expect.and_then(|(_, expect)| self.expect(expect, scope));
         let checked = self.checked(id, Some(&Type::Text), scope)?;
         Some(StreamRules {
             id: checked.node,
@@ -228,6 +222,23 @@ impl<'r> CommandCompiler<'r> {
             state: type_.state.clone(),
             expect,
         })
+    }
+
+    fn expect(&mut self, expect: &Sourced, scope: &Scope) -> Option<Expect> {
+        match &*expect.text {
+            "no-stream" => Some(Expect::NoStream),
+            "stream-exists" => Some(Expect::StreamExists),
+            version => match check(version, Some(&Type::Int.or_null()), scope, &mut self.slots) {
+                Ok(checked) => Some(Expect::Version(checked.node, expect.at.clone())),
+                Err(found) => {
+                    let forms = "\"no-stream\", \"stream-exists\", or a version such as \"command.expected_version\"";
+                    found.into_iter().for_each(|problem| {
+                        self.problems.add(&expect.at, format!("it is not {forms}: {problem}"));
+                    });
+                    None
+                }
+            },
+        }
     }
 
     fn check_expected_names(&mut self) {

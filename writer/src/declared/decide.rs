@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use millrace_schemas::StreamId;
+use millrace_schemas::{ExpectedVersion, StreamId};
 
 use super::evaluate::{Fault, Frame};
 use super::event::{Addressed, DeclaredCommand, DeclaredEvent};
@@ -153,6 +153,7 @@ impl<'r> Decision<'r, '_> {
     fn at_once(&mut self, places: &[usize]) -> Result<(), Refusal<'r>> {
         for ((slot, rules), place) in (STREAMS..).zip(&self.command.streams).zip(places) {
             self.meet(rules, *place, slot)?;
+            self.check_version(rules, *place)?;
         }
         refuse(&self.command.reject, &mut self.frame)?;
         self.emit(places)
@@ -165,6 +166,7 @@ impl<'r> Decision<'r, '_> {
             self.frame.steps.charge(1 + group as u64 / 4).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
             self.frame.forget();
             self.meet(stream, place, STREAMS)?;
+            self.check_versions(stream, place, items)?;
             if place == 0 {
                 self.frame.slots[usize::from(FIRST)] = self.frame.slots[usize::from(STREAMS)].clone();
             }
@@ -183,10 +185,10 @@ impl<'r> Decision<'r, '_> {
             return Err(Refusal::Rule(Rejection::new("rule_failed", message)));
         }
         match rules.expect {
-            Some(Expect::NoStream) if state.has_events() => {
+            Some(Expect::NoStream) if state.version() > 0 => {
                 Err(Refusal::Rule(Rejection::new("stream_exists", format!("Stream {id} exists already."))))
             }
-            Some(Expect::StreamExists) if !state.has_events() => {
+            Some(Expect::StreamExists) if state.version() == 0 => {
                 Err(Refusal::Rule(Rejection::new("stream_missing", format!("Stream {id} does not exist."))))
             }
             _ => {
@@ -194,6 +196,35 @@ impl<'r> Decision<'r, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// Checks that a stream is at the version that the command, or with `each` an item, says.
+    fn check_version(&mut self, rules: &'r StreamRules, place: usize) -> Result<(), Refusal<'r>> {
+        let Some(Expect::Version(node, at)) = &rules.expect else { return Ok(()) };
+        let (actual, id) = (self.states[place].version(), &self.streams[place]);
+        let said = self.frame.value(node).map_err(|fault| Refusal::Fault(at, fault))?;
+        let expected = match said {
+            Value::Int(version) if version >= 0 => ExpectedVersion::at(version),
+            Value::Int(version) => {
+                let message = format!("The command expects version {version} of stream {id}; versions are 0 or more.");
+                return Err(Refusal::Rule(Rejection::new("invalid_expected_version", message)));
+            }
+            _ => ExpectedVersion::Any,
+        };
+        if expected.matches(actual) {
+            return Ok(());
+        }
+        Err(Refusal::Rule(Rejection::version_conflict(id, actual, expected)))
+    }
+
+    /// Checks the versions that the items of a group say.
+    fn check_versions(&mut self, rules: &'r StreamRules, place: usize, items: &Value) -> Result<(), Refusal<'r>> {
+        let (Some(Expect::Version(..)), Value::List(items)) = (&rules.expect, items) else { return Ok(()) };
+        for item in items.iter() {
+            self.frame.slots[usize::from(ITEM)] = item.clone();
+            self.check_version(rules, place)?;
+        }
+        Ok(())
     }
 
     fn emit(&mut self, places: &[usize]) -> Result<(), Refusal<'r>> {

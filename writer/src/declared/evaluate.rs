@@ -1,8 +1,7 @@
 //! Evaluates checked expressions. Nothing here depends on a clock, on chance, or on the order of a hash map.
 
-use regex::Regex;
-
 use super::operations::{decided, distinct, field_of, index, int, items, size, sum, text_of, unfit, whole};
+use super::pattern::Pattern;
 use super::steps::{MAX_STEPS, Steps};
 use super::value::Value;
 
@@ -71,8 +70,7 @@ pub(super) enum Node {
     Index(Box<[Node; 2]>),
     In(Box<[Node; 2]>),
     Call(Function, Vec<Node>),
-    /// With the steps that each byte of the text costs.
-    Matches(Box<Node>, Regex, u64),
+    Matches(Box<Node>, Pattern),
     Overflows(Box<Node>),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
@@ -204,11 +202,10 @@ impl<'r> Frame<'r> {
                 self.is_in(&item, &within).map(Value::Bool)
             }
             Node::Call(function, arguments) => self.call(*function, arguments),
-            Node::Matches(text, pattern, steps_per_byte) => {
+            Node::Matches(text, pattern) => {
                 let text = self.value(text)?;
                 let text = text_of(&text)?;
-                // a pattern is made ready also for an empty text
-                self.charge((1 + text.len() as u64).saturating_mul(*steps_per_byte))?;
+                self.charge(pattern.steps(text.len()))?;
                 Ok(Value::Bool(pattern.is_match(text)))
             }
             Node::Overflows(inner) => match self.value(inner) {

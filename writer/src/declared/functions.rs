@@ -2,23 +2,16 @@
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use cel::parser::Expression;
-use regex::{Regex, RegexBuilder};
 
 use super::check::{Checked, Checker};
 use super::evaluate::{Each, Function, Node};
+use super::pattern::Pattern;
 use super::types::Type;
 
 /// Every function and macro there is, as a message shows them.
 pub(super) const FUNCTIONS: &str = "has(state.x), size(x), string(x), overflows(x), text.contains(text), \
      text.startsWith(text), text.endsWith(text), text.matches('pattern'), list.all(i, …), list.exists(i, …), \
      list.exists_one(i, …), list.filter(i, …), list.map(i, …), list.map(i, condition, …), list.sum(), list.distinct()";
-
-/// Largest compiled pattern, in bytes.
-const MAX_PATTERN: usize = 1 << 20;
-/// Smallest size that compiled patterns are measured by, in bytes: one of this size costs a step for each byte of text.
-/// A text costs at worst 0.04 to 0.12 ns for each of its bytes and each of the pattern's (measured: `[ab]*a[ab]{100}c`),
-/// so that a hostile pattern takes 80 to 250 ns a step. With 512 here, rules refused lists of 1,000 sound ids.
-const PATTERN_STEP: usize = 2_048;
 
 impl Checker<'_> {
     /// Checks the call of a function or macro.
@@ -98,16 +91,9 @@ impl Checker<'_> {
         let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
             return self.problem("the pattern of matches(…) must be a literal text".to_owned());
         };
-        match compiled(pattern.inner()) {
-            Ok((pattern, size)) => {
-                let steps_per_byte = (size / PATTERN_STEP) as u64;
-                Checked { node: Node::Matches(Box::new(of), pattern, steps_per_byte), type_: Type::Bool }
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                let last = reason.lines().last().unwrap_or_default();
-                self.problem(format!("{:?} is not a pattern: {last}", pattern.inner()))
-            }
+        match Pattern::compile(pattern.inner()) {
+            Ok(pattern) => Checked { node: Node::Matches(Box::new(of), pattern), type_: Type::Bool },
+            Err(problem) => self.problem(format!("{:?} is not a pattern: {problem}", pattern.inner())),
         }
     }
 
@@ -180,21 +166,10 @@ impl Checker<'_> {
     }
 }
 
-/// The pattern and its compiled size in bytes, rounded up to a power of two: the limit within which it compiles.
-fn compiled(pattern: &str) -> Result<(Regex, usize), regex::Error> {
-    let mut size = PATTERN_STEP;
-    loop {
-        match RegexBuilder::new(pattern).size_limit(size).build() {
-            Err(regex::Error::CompiledTooBig(_)) if size < MAX_PATTERN => size *= 2,
-            other => return other.map(|pattern| (pattern, size)),
-        }
-    }
-}
-
 /// Whether a value of the type can be part of a text.
 pub(super) fn is_shown(type_: &Type) -> bool {
     let shown = [Type::Int, Type::Bool, Type::Double, Type::Text, Type::Unknown];
-    shown.contains(type_.present()) || matches!(type_.present(), Type::Enum(_) | Type::Decimal { .. })
+    shown.contains(type_.present()) || matches!(type_.present(), Type::Enum(_)) || type_.is_carried()
 }
 
 fn unknown() -> Checked {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use millrace_schemas::StreamId;
+use millrace_schemas::{StreamId, parse_uuid};
 
 use super::avro::Typed;
 use super::decide::{Refusal, address, decide};
@@ -25,6 +25,8 @@ const COMMANDS: usize = 4_000;
 const MAX_STEPS: u64 = 200_000_000;
 /// After so many commands, streams begin anew.
 const EPISODE: usize = 50;
+/// Few uuids, so that commands meet on the same streams.
+const UUIDS: [&str; 2] = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"];
 /// Longest command in a message, in characters.
 const MAX_SHOWN: usize = 500;
 
@@ -112,7 +114,17 @@ impl Source {
             Type::Text => Value::text(&self.text()),
             Type::Bytes => Value::Bytes(self.one_of(&[vec![], vec![0, 255]]).unwrap_or_default().into()),
             Type::Enum(symbols) => Value::text(&self.one_of(symbols).unwrap_or_default()),
-            Type::Decimal { .. } => Value::text("0"),
+            Type::Decimal(type_) => {
+                let known = self.one_of(&self.texts.clone()).and_then(|text| type_.parse(&text).ok());
+                let small = [self.one_of(&[0_u8, 1, 255]).unwrap_or_default()];
+                known
+                    .or_else(|| type_.from_bytes(&small).ok())
+                    .map_or(Value::Null, |known| Value::text(&known.to_string()))
+            }
+            Type::Uuid { .. } => {
+                let known = self.one_of(&self.texts.clone()).filter(|text| parse_uuid(text).is_ok());
+                Value::text(known.as_deref().unwrap_or(UUIDS[self.below(UUIDS.len())]))
+            }
             Type::List(inner) => {
                 let length = self.one_of(&[0, 1, 1, 2, 3]).unwrap_or_default();
                 Value::list((0..length).map(|_| self.value(inner)).collect())

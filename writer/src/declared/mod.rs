@@ -19,6 +19,8 @@ mod file;
 mod functions;
 mod generated;
 mod operations;
+mod operators;
+mod pattern;
 mod problem;
 mod rules;
 mod state;

@@ -76,11 +76,13 @@ pub(super) struct StreamRules {
     pub expect: Option<Expect>,
 }
 
-/// Whether a stream must have events already.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a stream must be before the command.
+#[derive(Debug)]
 pub(super) enum Expect {
     NoStream,
     StreamExists,
+    /// At the version that the command says, or at any if that is null. With `each`, every item may say one.
+    Version(Node, At),
 }
 
 /// A rule that refuses a command.

@@ -16,8 +16,8 @@ pub struct DeclaredState {
     /// The place of its type in [`Rules::states`]; `None` before the first event that the rules fold.
     kind: Option<u16>,
     fields: Value,
-    /// Whether the stream has an event.
-    has_events: bool,
+    /// How many events the stream has.
+    version: i64,
     /// Why an event could not be folded. No command is decided on such a state.
     fault: Option<Arc<str>>,
 }
@@ -31,8 +31,8 @@ impl DeclaredState {
         }
     }
 
-    pub(super) fn has_events(&self) -> bool {
-        self.has_events
+    pub(super) fn version(&self) -> i64 {
+        self.version
     }
 
     pub(super) fn fault(&self) -> Option<&str> {
@@ -59,7 +59,7 @@ impl DeclaredState {
         steps: &mut Steps,
     ) -> Result<(), (&'r At, Fault)> {
         static WHOLE: At = At { line: 1, field: String::new() };
-        self.has_events = true;
+        self.version += 1;
         let Some(fold) = &rules.events[usize::from(event.event)].fold else { return Ok(()) };
         let type_ = &rules.states[usize::from(fold.state)].type_;
         if self.kind.is_some_and(|kind| kind != fold.state) {

@@ -1,6 +1,6 @@
 //! The types that rules see, made from Avro schemas.
 //!
-//! Whole numbers of every Avro type, dates and timestamps are `int`; a union with null is nullable. Decimals and maps
+//! Whole numbers of every Avro type, dates and times are `int`; a union with null is nullable. Decimals, uuids and maps
 //! are carried from a command to an event as they are. Other unions can't be used in rules.
 
 use std::fmt;
@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use apache_avro::Schema;
 use apache_avro::schema::UuidSchema;
+use millrace_schemas::DecimalType;
 
 use super::value::Value;
-
-/// Most digits of a decimal: more do not fit the type that carries it.
-const MAX_DECIMAL_DIGITS: usize = 28;
 
 /// The type of an expression, or of a field.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +25,11 @@ pub(super) enum Type {
     Bytes,
     /// A text that is one of these.
     Enum(Arc<[String]>),
-    Decimal {
-        precision: usize,
-        scale: usize,
+    /// As a text with all digits of its scale.
+    Decimal(DecimalType),
+    /// As a text; the datum may have its 16 bytes instead.
+    Uuid {
+        in_bytes: bool,
     },
     List(Arc<Type>),
     Map(Arc<Type>),
@@ -103,12 +103,12 @@ impl Type {
             Schema::TimestampMillis | Schema::TimestampMicros | Schema::TimestampNanos => Self::Int,
             Schema::LocalTimestampMillis | Schema::LocalTimestampMicros | Schema::LocalTimestampNanos => Self::Int,
             Schema::Float | Schema::Double => Self::Double,
-            Schema::String | Schema::Uuid(UuidSchema::String) => Self::Text,
+            Schema::String => Self::Text,
+            Schema::Uuid(UuidSchema::String) => Self::Uuid { in_bytes: false },
+            Schema::Uuid(UuidSchema::Fixed(_)) => Self::Uuid { in_bytes: true },
             Schema::Bytes | Schema::Fixed(_) => Self::Bytes,
             Schema::Enum(symbols) => Self::Enum(symbols.symbols.clone().into()),
-            Schema::Decimal(decimal) if decimal.precision <= MAX_DECIMAL_DIGITS => {
-                Self::Decimal { precision: decimal.precision, scale: decimal.scale }
-            }
+            Schema::Decimal(decimal) if decimal.precision <= DecimalType::MAX_DIGITS => Self::Decimal(decimal.into()),
             Schema::Decimal(_) => Self::Unusable("a decimal of more than 28 digits"),
             Schema::Array(array) => Self::List(Arc::new(Self::from_avro(&array.items))),
             Schema::Map(map) => Self::Map(Arc::new(Self::from_avro(&map.types))),
@@ -137,6 +137,11 @@ impl Type {
         }
     }
 
+    /// Whether rules can do no more with a value than copy, compare and show it.
+    pub fn is_carried(&self) -> bool {
+        matches!(self.present(), Self::Decimal(_) | Self::Uuid { .. })
+    }
+
     /// Whether a value of the type holds the whole state of a stream.
     pub fn holds_state(&self) -> bool {
         match self {
@@ -163,7 +168,7 @@ impl Type {
             (Self::Unknown, _) | (_, Self::Unknown) | (Self::Null, Self::Nullable(_)) => true,
             (from, Self::Nullable(to)) => from.present().fits(to),
             (Self::Nullable(from), to) => from.fits(to),
-            (Self::Enum(_), Self::Text) => true,
+            (Self::Enum(_), Self::Text) | (Self::Uuid { .. }, Self::Uuid { .. }) => true,
             (Self::List(from), Self::List(to)) | (Self::Map(from), Self::Map(to)) => from.fits(to),
             (Self::Record(from), Self::Record(to)) => from.fits(to),
             (from, to) => from == to,
@@ -196,8 +201,12 @@ impl fmt::Display for Type {
             Self::Text => f.write_str("a text"),
             Self::Bytes => f.write_str("bytes"),
             Self::Enum(symbols) => write!(f, "an enum ({})", list(symbols.iter().map(|symbol| &**symbol))),
-            Self::Decimal { precision, scale } => write!(f, "a decimal({precision}, {scale})"),
-            Self::List(items) => write!(f, "a list of {}", items.to_string().trim_start_matches("a ")),
+            Self::Decimal(decimal) => write!(f, "{decimal}"),
+            Self::Uuid { .. } => f.write_str("a uuid"),
+            Self::List(items) => {
+                let items = items.to_string();
+                write!(f, "a list of {}", items.trim_start_matches("an ").trim_start_matches("a "))
+            }
             Self::Map(values) => write!(f, "a map to {values}"),
             Self::Record(record) if record.is_state => f.write_str(&record.name),
             Self::Record(record) => write!(f, "a record ({})", record.names()),

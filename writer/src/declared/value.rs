@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use millrace_schemas::parse_uuid;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::types::Type;
 
@@ -18,7 +20,7 @@ pub(super) enum Value {
     Bool(bool),
     Int(i64),
     Double(f64),
-    /// Also enums and decimals.
+    /// Also enums, decimals and uuids.
     Text(Arc<str>),
     Bytes(Arc<[u8]>),
     List(Arc<Vec<Value>>),
@@ -50,10 +52,14 @@ impl Value {
             (Type::Int, json) => Self::Int(json.as_i64()?),
             (Type::Double, json) => Self::Double(json.as_f64()?),
             (Type::Text | Type::Enum(_), Json::String(text)) => Self::text(text),
-            (Type::Bytes, Json::String(text)) => {
-                let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).ok());
-                Self::Bytes(bytes.collect::<Option<Vec<u8>>>()?.into())
+            (Type::Bytes, Json::String(text)) => Self::Bytes(bytes_of(text)?.into()),
+            (Type::Decimal(type_), Json::String(text)) => {
+                Self::text(&type_.from_bytes(&bytes_of(text)?).ok()?.to_string())
             }
+            (Type::Uuid { in_bytes: true }, Json::String(text)) => {
+                Self::text(&Uuid::from_slice(&bytes_of(text)?).ok()?.to_string())
+            }
+            (Type::Uuid { in_bytes: false }, Json::String(text)) => Self::text(&parse_uuid(text).ok()?.to_string()),
             (Type::List(inner), Json::Array(items)) => {
                 Self::list(items.iter().map(|item| Self::from_json(inner, item)).collect::<Option<_>>()?)
             }
@@ -80,6 +86,11 @@ impl Value {
             _ => 0,
         }
     }
+}
+
+/// The bytes that a schema's default writes as code points.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }
 
 impl fmt::Display for Value {

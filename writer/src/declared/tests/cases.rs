@@ -1,0 +1,37 @@
+//! Cases that are held against the rules.
+
+use super::*;
+
+#[test]
+fn a_case_that_contradicts_the_rules_is_refused_with_what_it_expected_and_what_came() {
+    let domain = parse(&rules_with("has(state.status)")).unwrap();
+    let case = |then: &str| {
+        format!(
+            r#"
+[[case]]
+name = "placed twice"
+given = [{{ stream = "order-7", event = "OrderPlaced", data = {{ order_id = "7" }} }}]
+when = {{ command = "PlaceOrder", data = {{ order_id = "7" }} }}
+{then}
+"#
+        )
+    };
+    assert_eq!(domain.check_cases("cases/a.toml", &case("rejected = { code = 'wrong', message = 'It is 7.' }")), Ok(1));
+    assert_eq!(domain.check_cases("cases/a.toml", &case("rejected = { code = 'wrong' }")), Ok(1));
+    let refused = |then: &str| domain.check_cases("cases/a.toml", &case(then)).unwrap_err().to_string();
+    let contradicts = "cases/a.toml:2: case[0]: the case \"placed twice\" contradicts the rules\n  expected: ";
+    assert_eq!(refused("then = []"), format!("{contradicts}no events\n  came:     rejected, wrong: It is 7."));
+    assert!(refused("rejected = { code = 'other' }").contains("expected: rejected, other"));
+    assert!(
+        refused("then = [{ stream = 'order-7', event = 'Lost' }]").contains("have no Lost; there are: OrderPlaced")
+    );
+    assert!(
+        refused("then = [{ stream = '7', event = 'OrderPlaced', data = { order_id = '7' } }]")
+            .contains("not a stream id")
+    );
+    assert!(
+        refused("then = [{ stream = 'order-7', event = 'OrderPlaced', data = { id = '7' } }]")
+            .contains("no field \"id\"")
+    );
+    assert!(refused("").contains("a case has either"));
+}

@@ -1,0 +1,69 @@
+//! What a file of rules may say, and how.
+
+use super::*;
+
+#[test]
+fn every_problem_is_said_at_once() {
+    let error = parse(
+        r#"
+[state.order]
+OrderPlaced = { status = "'placed'" }
+OrderLost = { status = "'lost'" }
+[commands.PlaceOrder]
+stream = "command.order_id"
+reject = [{ when = "has(state.x)", code = "Wrong Code", message = "{command.y}" }]
+emit = [{ event = "OrderPlaced", stream = "other", data = { order = "1", order_id = "'2'" } }]
+[commands.DropOrder]
+stream = "'order-1'"
+"#,
+    )
+    .unwrap_err();
+    let lines: Vec<usize> = error.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [4, 6, 7, 7, 8, 8, 9], "{error}");
+}
+
+#[test]
+fn rules_that_emit_to_a_stream_they_do_not_name_are_refused() {
+    let rules = rules_with("false").replace("event = ", "stream = 'customer', event = ");
+    let refused = parse(&rules).unwrap_err().to_string();
+    assert!(
+        refused.contains("domain.toml:8: commands.PlaceOrder.emit[0].stream: an event goes to one of"),
+        "{refused}"
+    );
+    let rules = rules_with("false").replace("'order-'", "'customer-'");
+    let refused = parse(&rules).unwrap_err().to_string();
+    assert!(refused.contains("the log's stream types are: order"), "{refused}");
+}
+
+#[test]
+fn a_reserved_name_is_refused() {
+    let rules = rules_with("false").replace("reject", "let.state = \"1\"\nreject");
+    assert!(parse(&rules).unwrap_err().to_string().contains("the name state is reserved"));
+    let rules = rules_with("false").replace("\"wrong\"", "\"overflow\"");
+    assert!(parse(&rules).unwrap_err().to_string().contains("the code overflow is reserved"));
+}
+
+#[test]
+fn a_key_or_form_that_does_not_exist_is_refused() {
+    for (from, to, expected) in [
+        (
+            "emit =",
+            "emits =",
+            "there is no key `emits` here; there are: each, stream, streams, let, expect, check, reject, emit",
+        ),
+        ("code = \"wrong\"", "code = 5", "expected a text"),
+        ("message = ", "msg = ", "the key `message` is missing"),
+        ("reject = [{", "reject = {", "domain.toml:7: not TOML"),
+        ("[state.order]", "[states.order]", "there is no key `states` here; there are: state, commands"),
+    ] {
+        let refused = parse(&rules_with("false").replace(from, to)).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[test]
+fn an_expression_of_10_mb_is_refused() {
+    let refused = refused(&"a".repeat(10_000_000));
+    assert!(refused.contains("the file has 10000") && refused.contains("at most 262144 are allowed"), "{refused}");
+    assert!(self::refused(&"(".repeat(100_000)).contains("the expression has 100000 bytes"));
+}
