@@ -25,11 +25,13 @@ mod projection;
 mod proxy;
 mod publishable;
 mod raw_record;
+mod redefined;
 mod rust_log;
 mod search;
 mod second_broker;
 mod service;
 mod standby;
+mod taken_up;
 mod taking_effect_once;
 mod traces;
 mod two_definitions;
@@ -85,6 +87,8 @@ fn main() -> ExitCode {
         own_log::promises(),
         append::promises(),
         two_definitions::promises(),
+        redefined::promises(),
+        taken_up::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),

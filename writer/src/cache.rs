@@ -15,6 +15,7 @@ use millrace_schemas::{RecordSchema, RecordedEvent, StreamId};
 use millrace_store::{Cursor, Head, Log, PageLimit, StoreError};
 
 use crate::Domain;
+use crate::described::Successor;
 use crate::metrics::{LOST_COMMITS, STREAMS};
 
 /// Most streams in memory; the one that was not used for the longest time goes first.
@@ -45,6 +46,17 @@ impl<D: Domain> Cache<D> {
     /// An empty cache.
     pub fn new(domain: Arc<D>) -> Self {
         Self { domain, streams: LruCache::new(CAPACITY), heads: HashMap::new() }
+    }
+
+    /// A cache for a domain that comes after another one, with the states of that one's if they are still right.
+    pub fn after(before: Option<Self>, domain: Arc<D>) -> Self
+    where
+        D: Successor,
+    {
+        match before {
+            Some(before) if domain.folds_as(&before.domain) => Self { domain, ..before },
+            _ => Self::new(domain),
+        }
     }
 
     /// How many streams are in memory.
