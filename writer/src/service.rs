@@ -98,7 +98,10 @@ impl Service {
         let ran = loop {
             let Ready { applied: Applied { number, domain }, schemas } = ready;
             let ran = match domain {
-                Described::Declared(domain) => stages.run_applied(domain, number, schemas, &mut declared).await,
+                Described::Declared(domain) => {
+                    without_rules = None; // a log with rules keeps them
+                    stages.run_applied(domain, number, schemas, &mut declared).await
+                }
                 Described::Append(domain) => stages.run_applied(domain, number, schemas, &mut without_rules).await,
             };
             ready = match ran {

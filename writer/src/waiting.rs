@@ -106,6 +106,7 @@ impl Place {
 impl Waiting {
     /// No partition waits yet.
     pub fn new(offsets: Offsets, health: Health) -> Self {
+        WAITING.set(0);
         Self { offsets, health, partitions: BTreeMap::new(), next_look: Instant::now() }
     }
 
