@@ -28,6 +28,8 @@ use crate::{Described, Domain, WriterError, metrics};
 
 /// Connections to Postgres: one appends; the other is there when the first turns out to be dead.
 const CONNECTIONS: usize = 2;
+/// What a writer does that can't read on.
+const LEAVING: &str = "leaving the partitions to other writers until this one has taken it up";
 /// Most batches between two stages. When there are as many, the earlier stage waits.
 const WAITING: usize = 2;
 
@@ -106,16 +108,22 @@ impl Service {
             };
             ready = match ran {
                 Ok(Next::Definition(next)) => *next,
-                // another writer has a newer definition already
+                // another writer has taken up a newer definition already
                 Err(Stopped::Failed(WriterError::Store(StoreError::UnknownEvent(event)))) => {
                     let newest = self.newest().await?;
                     if newest.number == number {
                         break Err(WriterError::Store(StoreError::UnknownEvent(event)).into());
                     }
-                    // what was read and not committed has to be read again
+                    tracing::warn!(
+                        event,
+                        next = newest.number,
+                        "the log has an event of the next definition: {LEAVING}"
+                    );
+                    // what was read and not committed has to be read again, by others until this writer is back
                     stages.ingest.inbox.close().await;
+                    let next = self.make_ready(newest).await?;
                     stages = self.join()?;
-                    self.make_ready(newest).await?
+                    next
                 }
                 ran => break ran.map(|_| ()),
             };
