@@ -28,8 +28,6 @@ use crate::{Described, Domain, WriterError, metrics};
 
 /// Connections to Postgres: one appends; the other is there when the first turns out to be dead.
 const CONNECTIONS: usize = 2;
-/// What a writer does that can't read on.
-const LEAVING: &str = "leaving the partitions to other writers until this one has taken it up";
 /// Most batches between two stages. When there are as many, the earlier stage waits.
 const WAITING: usize = 2;
 
@@ -117,7 +115,8 @@ impl Service {
                     tracing::warn!(
                         event,
                         next = newest.number,
-                        "the log has an event of the next definition: {LEAVING}"
+                        "the log has an event of the next definition: leaving the partitions to other writers until \
+                         this one has taken it up"
                     );
                     // what was read and not committed has to be read again, by others until this writer is back
                     stages.ingest.inbox.close().await;
