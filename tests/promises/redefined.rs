@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use millrace_schemas::partition_of;
+use millrace_schemas::{RecordSchema, Topic, framing, partition_of};
 use serde_json::{Value, json};
 
-use crate::client::JsonCommand;
+use crate::client::{JsonCommand, text_headers};
 use crate::own::{Own, append, event, one, opened};
 use crate::proxy::Proxy;
 use crate::service::Service;
@@ -14,6 +14,7 @@ use crate::world::{World, stream, wait_until};
 
 crate::promises![
     a_writer_goes_on_with_its_definition_while_it_cant_read_the_next,
+    a_writer_that_cant_read_the_next_definition_reads_every_version_of_the_one_in_use,
     a_definition_that_the_registry_delays_holds_up_only_commands_that_need_it,
     a_definition_that_folds_events_as_before_keeps_the_states_in_memory
 ];
@@ -88,6 +89,37 @@ async fn a_writer_goes_on_with_its_definition_while_it_cant_read_the_next(world:
     own.store_unreadable().await;
     let (code, printed) = world.try_millrace(&["writer", "--log", &own.log]).await;
     assert!(code != 0 && printed.contains("log.toml") && printed.contains("retention"), "{code}: {printed}");
+}
+
+async fn a_writer_that_cant_read_the_next_definition_reads_every_version_of_the_one_in_use(world: World) {
+    let own = Own::of_folder(&world, "../domains/bank");
+    own.applied().await;
+    let fields = json!([{"name": "account_id", "type": "string"}, {"name": "owner", "type": "string"},
+        {"name": "note", "type": ["null", "string"], "default": null}]);
+    let mut open = event("OpenAccount", fields);
+    open["namespace"] = json!("millrace.bank");
+    own.write("commands/OpenAccount.avsc", &open);
+    own.applied().await;
+    let writer = world.service(&["writer", "--log", &own.log]).await;
+    own.store_unreadable().await;
+    wait_until("the writer says so", async || writer.log().contains("can't read definition")).await;
+
+    // in Avro, and the writer has not met either version yet
+    let db = world.pool(1).get().await.expect("Postgres");
+    let versions = format!("SELECT registry_id, avsc FROM {}.schemas WHERE name = 'OpenAccount' ORDER BY 1", own.log);
+    let versions = db.query(&versions, &[]).await.expect("schemas");
+    assert_eq!(versions.len(), 2);
+    for row in versions {
+        let (id, text) = (row.get::<_, i32>(0).unsigned_abs(), row.get(1));
+        let schema = RecordSchema::parse(Topic::Commands, id, text).expect("a schema");
+        let account = format!("a{id}");
+        let datum = schema.encode_json(&json!({"account_id": account, "owner": "Ada"})).expect("it fits");
+        let headers = text_headers(&[("ce_id", &account)]);
+        own.client().send_raw(Some(&account), Some(&framing::frame(id, &datum)), headers).await;
+        assert_eq!(own.outcome(&account).await["outcome"], "accepted");
+    }
+    assert_eq!(writer.metric("millrace_writer_waiting_partitions").await, 0.0);
+    assert_eq!(writer.metric(OUTDATED).await, 1.0);
 }
 
 async fn a_definition_that_the_registry_delays_holds_up_only_commands_that_need_it(world: World) {
