@@ -55,7 +55,9 @@ fn parse(log: &str, folder: &Path, rules: &str) -> Result<DeclaredDomain, RulesE
     assert_eq!(settings["name"].as_str(), Some(log));
     let types = settings["stream_types"].as_array().expect("a list of stream types");
     let types: Vec<String> = types.iter().filter_map(|name| name.as_str()).map(ToOwned::to_owned).collect();
-    DeclaredDomain::parse(definition, &types, &format!("{log}/domain.toml"), rules)
+    let (definition, file) = (definition.with_stream_types(types), format!("{log}/domain.toml"));
+    let domain = DeclaredDomain::load(definition, &file, rules)?;
+    domain.check_generated(&file, rules).map(|()| domain)
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {

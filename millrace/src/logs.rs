@@ -7,9 +7,9 @@ use deadpool_postgres::Object;
 use futures::future::LocalBoxFuture;
 use millrace_projector_runner::Projector;
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
-use millrace_schemas::{LogDefinition, LogFolder, LogName, Received, StreamId};
+use millrace_schemas::{LogDefinition, LogName, Received, StreamId};
 use millrace_store::{StoreError, StoredDefinition};
-use millrace_writer::{DeclaredDomain, Domain, WriterError};
+use millrace_writer::{Described, Domain, WriterError};
 
 use crate::exit::Usage;
 
@@ -69,19 +69,9 @@ fn first_stream<D: Domain>(domain: &D, received: &Received<'_>) -> Option<Stream
     domain.streams(&command).ok()?.into_iter().next()
 }
 
-/// A log whose definition was applied to it.
-enum Described {
-    Declared(DeclaredDomain),
-    /// Without rules of its own.
-    Append(LogDefinition),
-}
-
 impl Rules for Described {
     fn definition(&self) -> &LogDefinition {
-        match self {
-            Self::Declared(domain) => domain.definition(),
-            Self::Append(definition) => definition,
-        }
+        Self::definition(self)
     }
 
     fn write(
@@ -201,20 +191,12 @@ impl Logs {
             return self.named(&log.definition).cloned().ok_or_else(|| self.unknown(&log.definition));
         };
         let number = applied.number;
-        let unreadable =
-            |problems: String| anyhow!("this program can't read the log's definition {number}: {problems}");
-        let mut folder = LogFolder::from_files(applied.files).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            unreadable(problems.join("; "))
+        let described = Described::from_files(applied.files);
+        let described = described.map_err(|problems| {
+            anyhow!(
+                "this program can't read the log's definition {number}, which a newer one may have applied: {problems}"
+            )
         })?;
-        let described = match folder.files.remove(LogFolder::DOMAIN) {
-            None => Described::Append(folder.definition),
-            Some(rules) => {
-                let stream_types = folder.definition.stream_types.clone();
-                let domain = DeclaredDomain::parse(folder.definition, &stream_types, LogFolder::DOMAIN, &rules);
-                Described::Declared(domain.map_err(|problems| unreadable(problems.to_string()))?)
-            }
-        };
         Ok(Log { rules: Arc::new(described), projectors: Vec::new })
     }
 

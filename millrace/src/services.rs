@@ -19,6 +19,7 @@ const WRITER: &[&str] = &[
     "read the definition",
     "resolve schemas",
     "number schemas",
+    "take up a definition",
     "look at the topics",
     "append",
     "tell outcomes",

@@ -47,7 +47,7 @@ impl std::str::FromStr for Topic {
 }
 
 /// A log definition: the newest schema of every record of a kind of log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LogDefinition {
     /// The definition's name, such as `orders`. A log created from it may have another name.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct LogDefinition {
 }
 
 /// A version of a record; in a log definition, its newest.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RecordDefinition {
     /// The topic that carries it.
     pub topic: Topic,

@@ -25,9 +25,11 @@ pub fn declared_ledger() -> DeclaredDomain {
     let records = |topic| Ledger.definition().records().iter().filter(move |record| record.topic == topic);
     let texts = |topic| records(topic).map(|record| &*record.text).collect::<Vec<_>>();
     let definition = LogDefinition::parse("ledger", &texts(Topic::Commands), &texts(Topic::Events));
-    let definition = definition.expect("the ledger's own schemas");
-    let parsed = DeclaredDomain::parse(definition, &["account".to_owned()], "tests/declared-ledger/domain.toml", RULES);
-    parsed.unwrap_or_else(|error| panic!("{error}"))
+    let definition = definition.expect("the ledger's own schemas").with_stream_types(vec!["account".to_owned()]);
+    let file = "tests/declared-ledger/domain.toml";
+    let domain = DeclaredDomain::load(definition, file, RULES).unwrap_or_else(|error| panic!("{error}"));
+    domain.check_generated(file, RULES).unwrap_or_else(|error| panic!("{error}"));
+    domain
 }
 
 /// A command as both domains receive it.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, JsonCommand};
-use crate::own::{Own, event};
+use crate::client::JsonCommand;
+use crate::own::{Own, append, event, one, opened};
 use crate::world::{World, wait_until};
 
 crate::promises![
@@ -11,54 +11,6 @@ crate::promises![
     an_append_that_comes_again_has_its_effect_once_and_with_other_content_none,
     a_running_writer_takes_up_a_new_definition_and_loses_no_command
 ];
-
-/// An event of the sample log.
-fn opened(subject: &str) -> Value {
-    json!({"type": "TicketOpened", "data": {"ticket_id": "1", "subject": subject}})
-}
-
-fn append(id: &str, streams: Value) -> JsonCommand {
-    JsonCommand {
-        id: id.to_owned(),
-        name: "Append",
-        key: "ticket-1".into(),
-        data: json!({"streams": streams}),
-        headers: vec![],
-    }
-}
-
-fn one(stream: &str, expected: Value, events: &[Value]) -> Value {
-    json!({"stream": stream, "expected_version": expected, "events": events})
-}
-
-impl Own<'_> {
-    fn client(&self) -> Client {
-        Client::of_log(self.world, &format!("{}.commands", self.log))
-    }
-
-    /// Sends a command and returns its outcome.
-    pub async fn ask(&self, command: &JsonCommand) -> Value {
-        self.client().send(command).await;
-        self.outcome(&command.id).await
-    }
-
-    pub async fn outcome(&self, id: &str) -> Value {
-        let mut outcome = Value::Null;
-        wait_until(&format!("command {id} has an outcome"), async || {
-            let arguments = ["outcome", id, "--log", &self.log, "--output", "json"];
-            outcome = serde_json::from_str(&self.world.try_millrace(&arguments).await.1).unwrap_or_default();
-            outcome.is_object()
-        })
-        .await;
-        outcome
-    }
-
-    async fn count(&self, table: &str) -> i64 {
-        let client = self.world.pool(1).get().await.expect("Postgres");
-        let count = format!("SELECT count(*) FROM \"{}\".{table}", self.log);
-        client.query_one(&count, &[]).await.expect("a count").get(0)
-    }
-}
 
 async fn an_append_commits_all_of_its_streams_or_none_and_a_conflict_names_stream_and_version(world: World) {
     let own = Own::new(&world);

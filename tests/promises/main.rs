@@ -27,12 +27,14 @@ mod proxy;
 mod publishable;
 mod raw_record;
 mod read_your_writes;
+mod redefined;
 mod rust_log;
 mod search;
 mod second_broker;
 mod service;
 mod shell;
 mod standby;
+mod taken_up;
 mod taking_effect_once;
 mod traces;
 mod two_definitions;
@@ -90,6 +92,8 @@ fn main() -> ExitCode {
         own_log::promises(),
         append::promises(),
         two_definitions::promises(),
+        redefined::promises(),
+        taken_up::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use millrace_runtime::kafka::{client_config, topic_partitions};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::client::{Client, JsonCommand};
+use crate::world::{World, wait_until};
 
-/// A copy of the sample folder, and the log of a unique name that it is applied to. Dropping it deletes the folder.
+/// A copy of a folder, and the log of a unique name that it is applied to. Dropping it deletes the copy.
 pub struct Own<'w> {
     pub world: &'w World,
     pub log: String,
@@ -23,10 +24,16 @@ impl Drop for Own<'_> {
 }
 
 impl<'w> Own<'w> {
+    /// The sample folder.
     pub fn new(world: &'w World) -> Self {
+        Self::of_folder(world, "../tests/logs/tickets")
+    }
+
+    /// Another folder of the checkout.
+    pub fn of_folder(world: &'w World, folder: &str) -> Self {
         let log = format!("own{}", world.log);
         let dir = std::env::temp_dir().join(format!("millrace-{log}"));
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/logs/tickets"), &dir);
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &dir);
         Self { world, log, dir }
     }
 
@@ -86,6 +93,36 @@ impl<'w> Own<'w> {
         topic_partitions(&config, &names).await.expect("Kafka")
     }
 
+    /// A client that sends commands to the log.
+    pub fn client(&self) -> Client {
+        Client::of_log(self.world, &format!("{}.commands", self.log))
+    }
+
+    /// Sends a command and returns its outcome.
+    pub async fn ask(&self, command: &JsonCommand) -> Value {
+        self.client().send(command).await;
+        self.outcome(&command.id).await
+    }
+
+    /// Waits for the outcome of a command.
+    pub async fn outcome(&self, id: &str) -> Value {
+        let mut outcome = Value::Null;
+        wait_until(&format!("command {id} has an outcome"), async || {
+            let arguments = ["outcome", id, "--log", &self.log, "--output", "json"];
+            outcome = serde_json::from_str(&self.world.try_millrace(&arguments).await.1).unwrap_or_default();
+            outcome.is_object()
+        })
+        .await;
+        outcome
+    }
+
+    /// The rows of one of the log's tables.
+    pub async fn count(&self, table: &str) -> i64 {
+        let client = self.world.pool(1).get().await.expect("Postgres");
+        let count = format!("SELECT count(*) FROM \"{}\".{table}", self.log);
+        client.query_one(&count, &[]).await.expect("a count").get(0)
+    }
+
     pub async fn drop_log(&self) -> (i32, String) {
         self.world.try_millrace(&["log", "drop", &self.log, "--yes-really-delete", &self.log]).await
     }
@@ -100,6 +137,27 @@ fn copy(from: &Path, to: &Path) {
             false => drop(fs::copy(path, to).expect("the folder can be written")),
         }
     }
+}
+
+/// An event of the sample log.
+pub fn opened(subject: &str) -> Value {
+    json!({"type": "TicketOpened", "data": {"ticket_id": "1", "subject": subject}})
+}
+
+/// The command `Append`.
+pub fn append(id: &str, streams: Value) -> JsonCommand {
+    JsonCommand {
+        id: id.to_owned(),
+        name: "Append",
+        key: "ticket-1".into(),
+        data: json!({"streams": streams}),
+        headers: vec![],
+    }
+}
+
+/// What an `Append` does to one stream.
+pub fn one(stream: &str, expected: Value, events: &[Value]) -> Value {
+    json!({"stream": stream, "expected_version": expected, "events": events})
 }
 
 /// The text of an event's schema.

@@ -57,6 +57,11 @@ impl Service {
         ready.unwrap_or_else(|error| panic!("{error:#}"));
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// The service's output until now.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("its log")

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use millrace_schemas::partition_of;
 use serde_json::json;
 
 use crate::client::{Client, JsonCommand};
-use crate::world::{World, wait_until};
+use crate::proxy::Proxy;
+use crate::service::Service;
+use crate::world::{World, stream, wait_until};
 
-crate::promises![two_writers_take_up_new_definitions_of_a_declared_log_and_lose_no_command];
+crate::promises![
+    two_writers_take_up_new_definitions_of_a_declared_log_and_lose_no_command,
+    a_writer_that_meets_an_event_of_a_definition_it_lacks_leaves_its_partitions_to_others
+];
 
 const ACCOUNTS: usize = 24;
 const ROUNDS: usize = 3;
@@ -68,18 +74,18 @@ fn command(id: String, name: &'static str, account: usize, mut data: serde_json:
     JsonCommand { id, name, key, data, headers: vec![] }
 }
 
+async fn have_shares(writers: &[Service; 2]) -> bool {
+    let [one, other] = writers.each_ref().map(|writer| writer.metric("millrace_writer_assigned_partitions"));
+    one.await > 0.0 && other.await > 0.0
+}
+
 async fn two_writers_take_up_new_definitions_of_a_declared_log_and_lose_no_command(world: World) {
     let log = format!("bank{}", world.log);
     let bank = Bank::copy(&log);
     bank.apply(&world, &log).await;
     let writers = [world.service(&["writer", "--log", &log]).await, world.service(&["writer", "--log", &log]).await];
     let _relay = world.service(&["relay", "--log", &log]).await;
-    let have_shares = async || {
-        let mut shares = writers.iter().map(|writer| writer.metric("millrace_writer_assigned_partitions"));
-        let (one, other) = (shares.next().expect("a writer").await, shares.next().expect("a writer").await);
-        one > 0.0 && other > 0.0
-    };
-    wait_until("both writers have partitions", have_shares).await;
+    wait_until("both writers have partitions", async || have_shares(&writers).await).await;
     let client = Client::of_log(&world, &format!("{log}.commands"));
     let pool = world.pool(1);
     let accepted = async |wanted: usize| {
@@ -110,7 +116,61 @@ async fn two_writers_take_up_new_definitions_of_a_declared_log_and_lose_no_comma
         client.send_all(&gifts).await;
     }
     accepted(sent).await;
-    wait_until("both writers have them still, or again", have_shares).await;
+    wait_until("both writers have them still, or again", async || have_shares(&writers).await).await;
     assert_eq!(client.read(&format!("{log}.dead-letters")).await.into_values().flatten().count(), 0);
     world.millrace(&["audit", "--log", &log, "--wait", "60"]).await;
+}
+
+async fn a_writer_that_meets_an_event_of_a_definition_it_lacks_leaves_its_partitions_to_others(world: World) {
+    let log = format!("bank{}", world.log);
+    let bank = Bank::copy(&log);
+    bank.apply(&world, &log).await;
+    let registry = Proxy::before(&world.stack.addresses().registry_url).await;
+    let hindered = [("MILLRACE_REGISTRY_URL", registry.url.as_str())];
+    let arguments = ["writer", "--log", &log];
+    let mut writers = [world.service(&arguments).await, world.service_with(&arguments, &hindered).await];
+    wait_until("both writers have partitions", async || have_shares(&writers).await).await;
+    let client = Client::of_log(&world, &format!("{log}.commands"));
+    let pool = world.pool(1);
+    let count = async |table: &str| {
+        let count = format!("SELECT count(*) FROM {log}.{table}");
+        pool.get().await.expect("Postgres").query_one(&count, &[]).await.expect("a count").get::<_, i64>(0)
+    };
+    // all of them are about one account, whichever partition they come by
+    let by = |partition: i32, name: &'static str, data: serde_json::Value| {
+        let key = (0..).map(|number| format!("account-{number}"));
+        let key = key.into_iter().find(|key| partition_of(&stream(key), 12) == partition).expect("one of them");
+        JsonCommand { key, ..command(format!("{name}-{partition}"), name, 0, data) }
+    };
+    client.send(&by(0, "OpenAccount", json!({"owner": "x"}))).await;
+    wait_until("the account is open", async || count("events").await == 1).await;
+
+    registry.hold();
+    bank.add_gift(1);
+    bank.apply(&world, &log).await;
+    let amount = || json!({"amount_minor": 5});
+    let mut gifts = 0;
+    for partition in [0, 11, 5, 6] {
+        client.send(&by(partition, "Give1", amount())).await;
+        gifts += 1;
+        let is_known = async || {
+            count("events").await > 1
+                || writers[1].metric("millrace_writer_waiting_partitions").await == f64::from(gifts)
+        };
+        wait_until("a writer has it", is_known).await;
+        if count("events").await > 1 {
+            break;
+        }
+    }
+    let deposits: Vec<JsonCommand> = (0..12).map(|partition| by(partition, "Deposit", amount())).collect();
+    client.send_all(&deposits).await;
+    wait_until("the other writer decides all of them", async || count("events").await == 13 + i64::from(gifts)).await;
+    let leaves = async || writers[1].log().contains("leaving the partitions to other writers");
+    let has_left = leaves().await;
+    assert!(writers[1].is_running() && has_left, "{}", writers[1].log());
+
+    registry.open();
+    wait_until("the writer is back", async || have_shares(&writers).await).await;
+    assert!(writers[1].log().contains("going on with it"));
+    assert_eq!(count("commands").await, 13 + i64::from(gifts));
 }

@@ -14,6 +14,7 @@ use lru::LruCache;
 use millrace_schemas::{RecordSchema, RecordedEvent, StreamId};
 use millrace_store::{Cursor, Head, Log, PageLimit, StoreError};
 
+use crate::described::Successor;
 use crate::metrics::{LOST_COMMITS, STREAMS};
 use crate::{Domain, WriterError};
 
@@ -45,6 +46,17 @@ impl<D: Domain> Cache<D> {
     /// An empty cache.
     pub fn new(domain: Arc<D>) -> Self {
         Self { domain, streams: LruCache::new(CAPACITY), heads: HashMap::new() }
+    }
+
+    /// A cache for a domain that comes after another one, with the states of that one's if they are still right.
+    pub fn after(before: Option<Self>, domain: Arc<D>) -> Self
+    where
+        D: Successor,
+    {
+        match before {
+            Some(before) if domain.folds_as(&before.domain) => Self { domain, ..before },
+            _ => Self::new(domain),
+        }
     }
 
     /// How many streams are in memory.

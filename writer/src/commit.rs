@@ -38,7 +38,7 @@ pub struct Committer<'a, D: Domain> {
     pub encoder: &'a Encoder,
     pub health: Health,
     pub shutdown: &'a Shutdown,
-    pub cache: Cache<D>,
+    pub cache: &'a mut Cache<D>,
     /// Whether another writer had appended to the partitions of the last batch. Then the next batch takes the locks at
     /// once, because its first attempt would probably fail.
     pub contended: bool,

@@ -17,7 +17,7 @@ pub enum WriterError {
     #[error("no definition was applied to log {0}: run `millrace log apply`, or start the program that has its rules")]
     NoDefinition(String),
     /// The definition that was applied can't be read by this version of the program.
-    #[error("this program can't read definition {number} of log {log}: {problems}")]
+    #[error("this program can't read definition {number} of log {log}, which a newer one may have applied: {problems}")]
     Definition {
         /// The log's name.
         log: String,

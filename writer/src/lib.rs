@@ -12,7 +12,9 @@ mod command;
 mod commit;
 mod decide;
 pub mod declared;
+mod definition;
 mod definition_watch;
+mod described;
 mod domain;
 mod encoder;
 mod error;
@@ -31,6 +33,7 @@ mod waiting;
 
 pub use append::{APPEND, hash_of_append};
 pub use declared::DeclaredDomain;
+pub use described::{DefinitionError, Described};
 pub use domain::{Domain, Rejection};
 pub use error::WriterError;
 pub use no_rules::NoRules;

@@ -41,7 +41,12 @@ metric!(pub REREAD: IntCounter = register_int_counter!(
 
 metric!(pub WAITING: IntGauge = register_int_gauge!(
     "millrace_writer_waiting_partitions",
-    "Partitions of the command topic whose next record names a schema that the registry can't be asked for."
+    "Partitions of the command topic whose next record waits for the registry, or for the log's next definition."
+));
+
+metric!(pub OUTDATED: IntGauge = register_int_gauge!(
+    "millrace_writer_outdated_definition",
+    "Whether the log has a definition that this writer has not taken up: 1 yes, 0 no."
 ));
 
 metric!(pub STREAMS: IntCounterVec = register_int_counter_vec!(
@@ -91,7 +96,7 @@ pub fn declare() {
         STREAMS.with_label_values(&[from]);
     }
     millrace_runtime::show([&DUPLICATES, &STALE, &EVENTS, &LOST_COMMITS, &MISSING, &REREAD]);
-    millrace_runtime::show([&ASSIGNED, &CACHED, &WAITING]);
+    millrace_runtime::show([&ASSIGNED, &CACHED, &WAITING, &OUTDATED]);
     millrace_runtime::show([&APPEND_SECONDS, &BATCH_COMMANDS, &COMMAND_TO_COMMIT_SECONDS]);
 }
 

@@ -7,6 +7,7 @@ use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, Strea
 use crate::{Domain, Rejection};
 
 /// No rules. It has no commands of its own, and states of no size, so that the writer loads no events.
+#[derive(Debug)]
 pub struct NoRules {
     /// The schemas of the log.
     pub definition: LogDefinition,

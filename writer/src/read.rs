@@ -71,10 +71,10 @@ pub struct Reader<D> {
     pub appends: Option<Appends>,
     /// Largest value, in bytes.
     pub max_bytes: usize,
-    /// The schema ids that commands have had so far.
-    pub met: HashSet<u32>,
-    /// Whether the last command was the first with its schema.
-    pub is_new: bool,
+    /// The schema ids of this definition's commands, and those that commands had which it was sure to read.
+    pub known: HashSet<u32>,
+    /// The schema id of the last command, if it is none of these.
+    pub new_id: Option<u32>,
 }
 
 impl<D: Domain> Reader<D> {
@@ -83,6 +83,7 @@ impl<D: Domain> Reader<D> {
     /// # Errors
     /// Unreadable, with the command id if the record has a readable one; or away, while the registry does not answer.
     pub async fn read(&mut self, record: &Record) -> Result<Command<D::Command>, ReadError> {
+        self.new_id = None;
         let fields = Fields::of(&record.message);
         let id = command_id(&fields)?;
         let metadata = metadata(&fields, &id).map(Arc::new);
@@ -116,12 +117,17 @@ impl<D: Domain> Reader<D> {
 
     /// Whether another definition of the log may read the last record differently: it has a schema that is new here, or
     /// one that this definition can't read.
-    pub fn may_be_of_another_definition(&mut self, read: &Result<Command<D::Command>, ReadError>) -> bool {
+    pub fn may_be_of_another_definition(&self, read: &Result<Command<D::Command>, ReadError>) -> bool {
         let is_misfit = match read {
             Err(ReadError::Unreadable(unreadable)) => OF_SCHEMAS.contains(&unreadable.code),
             _ => false,
         };
-        std::mem::take(&mut self.is_new) || is_misfit
+        self.new_id.is_some() || is_misfit
+    }
+
+    /// Notes that there was no other definition when the last record had come: its schema is not new any more.
+    pub fn was_of_this_definition(&mut self) {
+        self.known.extend(self.new_id.take());
     }
 
     /// The command, and the hash of its content.
@@ -152,7 +158,7 @@ impl<D: Domain> Reader<D> {
         } else {
             if let Ok((id, _)) = framing::unframe(value) {
                 self.schemas.find(id).await.ok_or(ReadError::Away(id))??;
-                self.is_new = self.met.insert(id);
+                self.new_id = (!self.known.contains(&id)).then_some(id);
             }
             // asks nobody: the codec knows the schema by now
             self.schemas.codec().receive(Topic::Commands, value).await

@@ -1,14 +1,12 @@
 //! Starts a writer and runs its three stages.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use millrace_runtime::kafka::{Inbox, TopicRole, gathering_consumer_config};
 use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped};
-use millrace_schemas::{Codec, LogFolder, LogName, RegistryError, Topic};
-use millrace_store::{Log, StoreError, StoredDefinition};
+use millrace_schemas::{LogDefinition, LogName, Topic};
+use millrace_store::{Log, StoreError};
 use rdkafka::ClientConfig;
 use tokio::sync::mpsc;
 
@@ -16,17 +14,17 @@ use crate::acknowledge::Acknowledger;
 use crate::append::{APPEND, Appends};
 use crate::cache::Cache;
 use crate::commit::Committer;
-use crate::definition_watch::DefinitionWatch;
-use crate::encoder::Encoder;
+use crate::definition::{Applied, Definitions, LogSchemas, Ready};
+use crate::definition_watch::{DefinitionWatch, Preparation, watch_for_another};
+use crate::described::Successor;
 use crate::error::Ended;
 use crate::ingest::{Ingest, Next};
-use crate::no_rules::NoRules;
 use crate::progress::Progress;
-use crate::read::Reader;
+use crate::read::{ReadBatch, Reader};
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
 use crate::waiting::Waiting;
-use crate::{DeclaredDomain, Domain, WriterError, metrics};
+use crate::{Described, Domain, WriterError, metrics};
 
 /// Connections to Postgres: one appends; the other is there when the first turns out to be dead.
 const CONNECTIONS: usize = 2;
@@ -82,8 +80,7 @@ async fn again_after_losses(run: impl AsyncFn() -> Result<(), Ended>) -> Result<
 /// A writer of a log that is open.
 struct Service {
     startup: Startup,
-    pool: Pool,
-    log: Log,
+    definitions: Definitions,
 }
 
 impl Service {
@@ -91,88 +88,86 @@ impl Service {
         metrics::declare();
         let startup = Startup::new(settings, health, shutdown).map_err(WriterError::from)?;
         let pool = startup.pool(CONNECTIONS).map_err(WriterError::from)?;
+        let registry = startup.registry().map_err(WriterError::from)?;
         let open = async || Log::open(&pool.get().await?, startup.log.clone()).await;
         let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
-        Ok(Self { startup, pool, log })
+        Ok(Self { startup, definitions: Definitions { pool, log, registry } })
     }
 
     async fn run<D: Domain>(&self, domain: Arc<D>) -> Result<(), Ended> {
-        let schemas = self.schemas(&*domain).await?;
-        self.startup.check_topics(&topics(&self.log)).await.map_err(Stopped::into_other)?;
+        let schemas = self.schemas(domain.definition()).await?;
+        self.check_topics().await?;
         let mut stages = self.join()?;
-        let ran = stages.run(domain, schemas, None).await;
+        let ran = stages.run(&domain, schemas, &mut Cache::new(domain.clone()), None).await;
         stages.ingest.inbox.close().await;
         ran.map(|_| ())
     }
 
     async fn run_described(&self) -> Result<(), Ended> {
-        let (mut folder, mut number) = self.definition().await?;
-        self.startup.check_topics(&topics(&self.log)).await.map_err(Stopped::into_other)?;
+        let mut ready = self.make_ready(self.newest().await?).await?;
+        self.check_topics().await?;
         let mut stages = self.join()?;
+        let (mut declared, mut without_rules) = (None, None);
         let ran = loop {
-            let watch = DefinitionWatch::new(self.pool.clone(), self.log.clone(), number);
-            let stream_types = folder.definition.stream_types.clone();
-            let ran = match folder.files.remove(LogFolder::DOMAIN) {
-                None => {
-                    let domain = NoRules { definition: folder.definition };
-                    self.run_with(domain, &mut stages, watch).await
+            let Ready { applied: Applied { number, domain }, schemas } = ready;
+            let ran = match domain {
+                Described::Declared(domain) => {
+                    without_rules = None; // a log with rules keeps them
+                    stages.run_applied(domain, number, schemas, &mut declared).await
                 }
-                Some(rules) => {
-                    let file = format!("{}/{}", folder.name, LogFolder::DOMAIN);
-                    match DeclaredDomain::parse(folder.definition, &stream_types, &file, &rules) {
-                        Ok(domain) => self.run_with(domain, &mut stages, watch).await,
-                        Err(problems) => Err(self.unreadable(number, problems.to_string()).into()),
-                    }
-                }
+                Described::Append(domain) => stages.run_applied(domain, number, schemas, &mut without_rules).await,
             };
-            let used = number;
-            match ran {
-                Ok(Next::OtherDefinition) => (folder, number) = self.definition().await?,
-                // another writer has a newer definition already
+            ready = match ran {
+                Ok(Next::Definition(next)) => *next,
+                // another writer has taken up a newer definition already
                 Err(Stopped::Failed(WriterError::Store(StoreError::UnknownEvent(event)))) => {
-                    (folder, number) = self.definition().await?;
-                    if number == used {
+                    let newest = self.newest().await?;
+                    if newest.number == number {
                         break Err(WriterError::Store(StoreError::UnknownEvent(event)).into());
                     }
-                    // what was read and not committed has to be read again
+                    tracing::warn!(
+                        event,
+                        next = newest.number,
+                        "the log has an event of the next definition: leaving the partitions to other writers until \
+                         this one has taken it up"
+                    );
+                    // what was read and not committed has to be read again, by others until this writer is back
                     stages.ingest.inbox.close().await;
+                    let next = self.make_ready(newest).await?;
                     stages = self.join()?;
+                    next
                 }
                 ran => break ran.map(|_| ()),
-            }
-            tracing::info!(definition = number, "another definition was applied to the log: going on with it");
+            };
+            let definition = ready.applied.number;
+            tracing::info!(definition, "another definition was applied to the log: going on with it");
         };
         stages.ingest.inbox.close().await;
         ran
     }
 
-    /// The definition that was applied last, and its number.
-    async fn definition(&self) -> Result<(LogFolder, i32), Ended> {
-        let read = async || self.log.newest_definition(&self.pool.get().await?).await;
-        let stored = self.startup.retry("read the definition", StoreError::is_transient, read).await;
-        let stored = stored.map_err(Stopped::into_other)?;
-        let StoredDefinition { number, files, .. } =
-            stored.ok_or_else(|| WriterError::NoDefinition(self.log.name().to_string()))?;
-        let folder = LogFolder::from_files(files).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            self.unreadable(number, problems.join("; "))
-        })?;
-        Ok((folder, number))
+    /// The definition that was applied last.
+    async fn newest(&self) -> Result<Applied, Ended> {
+        let newest = async || self.definitions.newest().await;
+        self.startup.retry("read the definition", WriterError::is_transient, newest).await
     }
 
-    fn unreadable(&self, number: i32, problems: String) -> WriterError {
-        WriterError::Definition { log: self.log.name().to_string(), number, problems }
+    async fn make_ready(&self, applied: Applied) -> Result<Ready, Ended> {
+        let schemas = self.schemas(applied.domain.definition()).await?;
+        Ok(Ready { applied, schemas })
     }
 
-    /// Runs the stages with one definition of the log.
-    async fn run_with<D: Domain>(
-        &self,
-        domain: D,
-        stages: &mut Stages<'_>,
-        watch: DefinitionWatch,
-    ) -> Result<Next, Ended> {
-        let schemas = self.schemas(&domain).await?;
-        stages.run(Arc::new(domain), schemas, Some(watch)).await
+    /// Finds a definition's schemas.
+    async fn schemas(&self, definition: &LogDefinition) -> Result<LogSchemas, Ended> {
+        let resolve = async || self.definitions.codec(definition).await;
+        let codec = self.startup.retry("resolve schemas", WriterError::is_transient, resolve).await?;
+        let number = async || self.definitions.numbers(&codec, definition).await;
+        let (encoder, commands) = self.startup.retry("number schemas", WriterError::is_transient, number).await?;
+        Ok(LogSchemas { codec, encoder, commands })
+    }
+
+    async fn check_topics(&self) -> Result<(), Ended> {
+        self.startup.check_topics(&topics(&self.definitions.log)).await.map_err(Stopped::into_other)
     }
 
     /// Joins the group.
@@ -181,7 +176,7 @@ impl Service {
         let group = self.startup.group(LogName::writer_group);
         let linger = Duration::from_millis(settings.batch_linger_ms);
         let config = gathering_consumer_config(settings, &group, linger).map_err(service)?;
-        let starts = start_offsets(&self.pool, &self.log);
+        let starts = start_offsets(&self.definitions.pool, &self.definitions.log);
         let inbox = Inbox::join_from(&config, &name.commands_topic(), metrics::ASSIGNED.clone(), Some(starts));
         let inbox = inbox.map_err(service)?;
         let waiting = Waiting::new(inbox.offsets(), health.clone());
@@ -189,22 +184,6 @@ impl Service {
         let ingest = Ingest { settings, inbox, waiting, arrived: Vec::new(), health: health.clone(), shutdown };
         tracing::info!(log = %name, group, "writing");
         Ok(Stages { service: self, group, producer, ingest, progress: Progress::default() })
-    }
-
-    /// Finds the domain's schemas in the registry, and their numbers in the log; makes the log's months meanwhile.
-    async fn schemas<D: Domain>(&self, domain: &D) -> Result<(Codec, Encoder), Ended> {
-        let Self { startup, pool, log } = self;
-        let registry = startup.registry().map_err(WriterError::from)?;
-        let connect = async || Codec::connect(registry.clone(), log.name(), domain.definition()).await;
-        let codec = startup.retry("resolve schemas", RegistryError::is_transient, connect).await;
-        let codec = codec.map_err(|stopped| stopped.into_other::<ServiceError>().into_other())?;
-        let number = async || {
-            let client = pool.get().await.map_err(StoreError::from)?;
-            log.make_months(&client).await?;
-            Encoder::new(&client, log, &codec, domain.definition()).await
-        };
-        let encoder = startup.retry("number schemas", WriterError::is_transient, number).await?;
-        Ok((codec, encoder))
     }
 }
 
@@ -218,16 +197,34 @@ struct Stages<'a> {
 }
 
 impl Stages<'_> {
+    /// Runs the stages with a definition that was applied to the log, until another one is ready. `kept` are the states
+    /// that an earlier one has left in memory.
+    async fn run_applied<D: Successor>(
+        &mut self,
+        domain: D,
+        number: i32,
+        schemas: LogSchemas,
+        kept: &mut Option<Cache<D>>,
+    ) -> Result<Next, Ended> {
+        let domain = Arc::new(domain);
+        let mut cache = Cache::after(kept.take(), domain.clone());
+        let watch = watch_for_another(self.service.definitions.clone(), number);
+        let next = self.run(&domain, schemas, &mut cache, Some(watch)).await?;
+        *kept = Some(cache);
+        Ok(next)
+    }
+
     /// Runs the stages with one definition of the log. They run in one task: while Postgres commits one batch, the first
     /// stage reads the next one and the third sends the outcomes of the last. Each stage ends after the one before it, so
     /// the batches already read still get committed, and their outcomes sent.
     async fn run<D: Domain>(
         &mut self,
-        domain: Arc<D>,
-        (codec, encoder): (Codec, Encoder),
-        watch: Option<DefinitionWatch>,
+        domain: &Arc<D>,
+        LogSchemas { codec, encoder, commands }: LogSchemas,
+        cache: &mut Cache<D>,
+        watch: Option<(DefinitionWatch, Preparation)>,
     ) -> Result<Next, Ended> {
-        let Service { startup, pool, log } = self.service;
+        let Service { startup, definitions: Definitions { pool, log, .. } } = self.service;
         let Startup { settings, health, shutdown, .. } = startup;
         let encoder = Arc::new(encoder);
         let offsets = self.ingest.inbox.offsets();
@@ -248,7 +245,7 @@ impl Stages<'_> {
             encoder: &encoder,
             health: health.for_another_loop(),
             shutdown,
-            cache: Cache::new(domain.clone()),
+            cache,
             contended: false,
             offsets,
             progress: &mut self.progress,
@@ -261,19 +258,33 @@ impl Stages<'_> {
             max_events: settings.max_append_events,
         });
         let schemas = Schemas::new(Arc::new(codec), health, shutdown);
-        let max_bytes = settings.max_command_bytes;
-        let mut reader = Reader { domain, schemas, appends, max_bytes, met: HashSet::new(), is_new: false };
+        let (domain, max_bytes) = (domain.clone(), settings.max_command_bytes);
+        let mut reader = Reader { domain, schemas, appends, max_bytes, known: commands, new_id: None };
         health.set_started();
 
         let (read, to_commit) = mpsc::channel(WAITING);
         let (committed, to_tell) = mpsc::channel(WAITING);
         let (ingested, committed, told) = tokio::join!(
-            self.ingest.run(&mut reader, watch, read),
+            watched(&mut self.ingest, &mut reader, watch, read),
             committer.run(to_commit, committed),
             acknowledger.run(to_tell)
         );
         let next = ingested?;
         committed.and(told).map(|()| next)
+    }
+}
+
+/// Runs the first stage; beside it, the next definition is made ready.
+async fn watched<D: Domain>(
+    ingest: &mut Ingest<'_>,
+    reader: &mut Reader<D>,
+    watch: Option<(DefinitionWatch, Preparation)>,
+    batches: mpsc::Sender<ReadBatch<D::Command>>,
+) -> Result<Next, Ended> {
+    let Some((mut watch, preparation)) = watch else { return ingest.run(reader, None, batches).await };
+    tokio::select! {
+        ended = ingest.run(reader, Some(&mut watch), batches) => ended,
+        never = preparation.run() => match never {},
     }
 }
 

@@ -1,7 +1,9 @@
-//! Partitions of the command topic that wait for the registry, while the others go on.
+//! Partitions of the command topic that wait for the registry, or for the log's next definition, while the others go
+//! on.
 //!
 //! Of a waiting partition only an offset is kept. Its records from there on are dropped as they arrive, so that they take
-//! no room in the inbox; once the registry has answered, the topic is read again from that offset.
+//! no room in the inbox; once
+//! what it waits for is there, the topic is read again from that offset.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +13,6 @@ use millrace_runtime::{Health, Trouble};
 use rdkafka::Message;
 
 use crate::metrics::WAITING;
-use crate::schemas::Schemas;
 
 /// A seek whose records have not come by then is made again.
 const SEEK_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,8 +27,17 @@ pub struct Waiting {
     next_look: Instant,
 }
 
+/// What the next record of a partition waits for.
+#[derive(Debug, Clone, Copy)]
+pub enum Reason {
+    /// The registry's answer for a schema id.
+    Schema(u32),
+    /// Since this time: that the definition in use is known to be the newest, perhaps after another was taken up.
+    Definition(Instant),
+}
+
 struct Wait {
-    schema_id: u32,
+    reason: Reason,
     place: Place,
     /// `None` while the partition is another writer's.
     trouble: Option<Trouble>,
@@ -47,9 +57,9 @@ struct Place {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The registry has not answered.
+    /// What it waits for is not there.
     Asking,
-    /// It has; the topic is to be read again from the record's offset.
+    /// It is; the topic is to be read again from the record's offset.
     Seeking { until: Instant },
     /// The partition is another writer's. What had arrived before that may still come, and must not be taken for the
     /// records after a new assignment.
@@ -96,6 +106,7 @@ impl Place {
 impl Waiting {
     /// No partition waits yet.
     pub fn new(offsets: Offsets, health: Health) -> Self {
+        WAITING.set(0);
         Self { offsets, health, partitions: BTreeMap::new(), next_look: Instant::now() }
     }
 
@@ -120,17 +131,23 @@ impl Waiting {
         true
     }
 
-    /// Makes the record's partition wait until the registry has answered for its schema id. Drop the record: it comes
-    /// again.
-    pub fn begin(&mut self, record: &Record, schema_id: u32) {
+    /// Makes the record's partition wait. Drop the record: it comes again.
+    pub fn begin(&mut self, record: &Record, reason: Reason) {
         let (number, offset) = (record.message.partition(), record.message.offset());
-        tracing::warn!(
-            partition = number,
-            offset,
-            schema_id,
-            "a partition of the command topic waits for the registry"
-        );
-        let wait = Wait { schema_id, place: Place::at(offset), trouble: Some(self.health.trouble()) };
+        match reason {
+            Reason::Schema(schema_id) => tracing::warn!(
+                partition = number,
+                offset,
+                schema_id,
+                "a partition of the command topic waits for the registry"
+            ),
+            Reason::Definition(_) => tracing::warn!(
+                partition = number,
+                offset,
+                "a partition of the command topic waits for the log's next definition, which may read its next command"
+            ),
+        }
+        let wait = Wait { reason, place: Place::at(offset), trouble: Some(self.health.trouble()) };
         self.partitions.insert(number, wait);
         self.pause(number);
         self.show();
@@ -146,12 +163,16 @@ impl Waiting {
         flowing.into_iter().for_each(|number| self.pause(number));
     }
 
-    /// Has the topic read again where the registry has answered.
-    pub fn go_on(&mut self, schemas: &Schemas) {
+    /// Has the topic read again where what a partition waits for is there.
+    pub fn go_on(&mut self, is_there: impl Fn(Reason) -> bool) {
         let now = Instant::now();
         for (number, wait) in &mut self.partitions {
-            if wait.place.is_due(schemas.is_answered(wait.schema_id), now) {
-                tracing::info!(partition = number, offset = wait.place.offset, "the registry answers: reading again");
+            if wait.place.is_due(is_there(wait.reason), now) {
+                tracing::info!(
+                    partition = number,
+                    offset = wait.place.offset,
+                    "what the partition has waited for is there: reading again"
+                );
                 wait.place.stage = Stage::Seeking { until: now + SEEK_PATIENCE };
                 read_again(self.offsets.clone(), *number, wait.place.offset);
             }

@@ -18,8 +18,8 @@ pub fn check_folder(folder: &LogFolder) -> Result<(), Vec<FolderProblem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The problems of `domain.toml` and of the cases. Not part of [`LogFolder`]'s own checks, which a writer also makes of a
-/// definition that was applied long ago.
+/// The problems of `domain.toml` and of the cases. Takes up to a few seconds, and is not part of what
+/// a writer checks of a definition that was applied to its log.
 pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
     let cases: Vec<(&String, &String)> = folder.files.iter().filter(|(path, _)| path.starts_with(CASES)).collect();
     let Some(rules) = folder.domain() else {
@@ -36,12 +36,9 @@ pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
         };
         return undecided.into_iter().chain(cases.iter().map(lone)).collect();
     };
-    // the domain takes the definition with it
-    let definition = match LogFolder::from_files(folder.files.clone()) {
-        Ok(copy) => copy.definition,
-        Err(problems) => return problems,
-    };
-    match DeclaredDomain::parse(definition, &folder.definition.stream_types, LogFolder::DOMAIN, rules) {
+    let sound = DeclaredDomain::load(folder.definition.clone(), LogFolder::DOMAIN, rules)
+        .and_then(|domain| domain.check_generated(LogFolder::DOMAIN, rules).map(|()| domain));
+    match sound {
         Ok(domain) => {
             let failed = cases.iter().filter_map(|(file, text)| domain.check_cases(file, text).err());
             failed.flat_map(problems).collect()

@@ -1,5 +1,7 @@
 //! The form of `domain.toml`, without a look at what its expressions say.
 
+use millrace_schemas::{LogDefinition, Topic};
+
 use super::problem::{At, Problems};
 use super::tree::{self, Keys, Sourced, Tree, texts};
 
@@ -62,6 +64,11 @@ pub(super) struct EmitRule {
 }
 
 impl RulesFile {
+    /// What the states of streams depend on, in the file's order: equal texts make equal states of the same events.
+    pub fn folds(&self, definition: &LogDefinition) -> String {
+        self.states.iter().map(|state| state.as_text(definition)).collect()
+    }
+
     /// Reads the text of the file. Notes every part that has not the form of rules.
     pub fn parse(text: &str, problems: &mut Problems) -> Self {
         let Some(tree) = tree::parse(text, problems) else { return Self::default() };
@@ -80,6 +87,16 @@ impl RulesFile {
 }
 
 impl StateRules {
+    /// The state's type, its events in order, and for each its schema and what it sets.
+    fn as_text(&self, definition: &LogDefinition) -> String {
+        let folds = self.folds.iter().map(|fold| {
+            let sets = fold.sets.iter().map(|(field, set)| (field, &set.text));
+            let schema = definition.record(Topic::Events, &fold.event).map(|record| &record.text);
+            (&fold.event, schema, sets.collect::<Vec<_>>())
+        });
+        format!("{:?}", (&self.stream_type, folds.collect::<Vec<_>>()))
+    }
+
     fn parse(stream_type: String, tree: Tree, problems: &mut Problems) -> Self {
         let at = tree.at.clone();
         let folds = tree.entries(problems).into_iter().map(|(event, tree)| FoldRules {

@@ -1,7 +1,7 @@
 //! The declared domain: the rules of a log as a file, `domain.toml`, whose expressions are CEL.
 //!
-//! [`DeclaredDomain::parse`] checks the file: every name and type against the log's Avro schemas, then the rules
-//! themselves on generated data. What passes can't fail for a wrong name or type when a command comes. A rule that has
+//! [`DeclaredDomain::load`] checks every name and type of the file against the log's Avro schemas,
+//! [`DeclaredDomain::check_generated`] the rules themselves on generated data. What passes both can't fail for a wrong name or type when a command comes. A rule that has
 //! no value then (an overflow, a division by zero, too many steps) rejects its command with a stable code; nothing in
 //! the rules can stop a writer, hang it, or depend on a clock, on chance, or on the order of a hash map.
 //!
@@ -40,6 +40,7 @@ use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, Strea
 use self::avro::RecordReader;
 use self::event::Addressed;
 pub use self::event::{DeclaredCommand, DeclaredEvent};
+use self::file::RulesFile;
 use self::problem::Problems;
 pub use self::problem::{Problem, RulesError};
 use self::rules::Rules;
@@ -66,39 +67,67 @@ use crate::{Domain, Rejection};
 ///     reject = [{ when = "has(state.status)", code = "order_exists", message = "{command.order_id} is there already." }]
 ///     emit = [{ event = "OrderPlaced", copy = "command" }]
 /// "#;
-/// let domain = DeclaredDomain::parse(definition, &["order".to_owned()], "orders/domain.toml", rules)?;
-/// # let _ = domain;
+/// let definition = definition.with_stream_types(vec!["order".to_owned()]);
+/// let domain = DeclaredDomain::load(definition, "orders/domain.toml", rules)?;
+/// domain.check_generated("orders/domain.toml", rules)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct DeclaredDomain {
     definition: LogDefinition,
     rules: Rules,
+    /// What makes states of events, as text.
+    folds: String,
 }
 
 impl DeclaredDomain {
-    /// Reads and checks the text of a file of rules. `file` is its name in messages; `stream_types` are those of the
-    /// log, such as `order`.
+    /// Reads the text of a file of rules, and checks its names and types. `file` is its name in messages.
     ///
     /// # Errors
     /// Every problem that can be found at once, each with its line, its field, the names that exist, and what to do.
+    pub fn load(definition: LogDefinition, file: &str, text: &str) -> Result<Self, RulesError> {
+        let mut problems = Problems::new(file);
+        let parts = RulesFile::parse(text, &mut problems);
+        let rules = if problems.is_empty() {
+            compile::compile(&parts, &definition, &definition.stream_types, &mut problems)
+        } else {
+            Rules::default()
+        };
+        let folds = parts.folds(&definition);
+        problems.or(Self { definition, rules, folds })
+    }
+
+    /// Decides generated commands, to find what types can't show: a value that may be null or missing, an index outside
+    /// a list, a division by zero. Takes up to a few seconds, so do it once, before rules are first used. `text` is the
+    /// file that they were loaded from.
+    ///
+    /// # Errors
+    /// The rules that had no value, each with the command for which it had none.
+    pub fn check_generated(&self, file: &str, text: &str) -> Result<(), RulesError> {
+        let mut problems = Problems::new(file);
+        generated::run(&self.rules, generated::literals(text), &mut problems);
+        problems.or(())
+    }
+
+    /// [`DeclaredDomain::load`] for streams of these types, then [`DeclaredDomain::check_generated`].
+    ///
+    /// # Errors
+    /// As they have.
     pub fn parse(
         definition: LogDefinition,
         stream_types: &[String],
         file: &str,
         text: &str,
     ) -> Result<Self, RulesError> {
-        let mut problems = Problems::new(file);
-        let parts = file::RulesFile::parse(text, &mut problems);
-        let rules = if problems.is_empty() {
-            compile::compile(&parts, &definition, stream_types, &mut problems)
-        } else {
-            Rules::default()
-        };
-        if problems.is_empty() {
-            generated::run(&rules, generated::literals(text), &mut problems);
-        }
-        problems.or(Self { definition, rules })
+        let domain = Self::load(definition.with_stream_types(stream_types.to_vec()), file, text)?;
+        domain.check_generated(file, text)?;
+        Ok(domain)
+    }
+
+    /// What makes states of events: the expressions, and the schemas of the events that they read. Domains with equal
+    /// texts make the same states.
+    pub(crate) fn folds(&self) -> &str {
+        &self.folds
     }
 
     /// The streams of a command, found once, and the steps that are left for its decision.
