@@ -34,8 +34,8 @@ impl Rules {
         let log = match self {
             Self::Rust => Log::new(Ledger),
             Self::Declared => {
-                let types = ["account".to_owned()];
-                let domain = DeclaredDomain::parse(definition("declared", false), &types, "domain.toml", DECLARED);
+                let definition = definition("declared", false).with_stream_types(vec!["account".to_owned()]);
+                let domain = DeclaredDomain::load(definition, "domain.toml", DECLARED);
                 Log::new(domain.unwrap_or_else(|problems| panic!("the declared ledger is not sound: {problems}")))
             }
             Self::Append => Log::new(NoRules { definition: definition("append", true) }),

@@ -1,9 +1,10 @@
 //! The declared domain: the rules of a log as a file, `domain.toml`, whose expressions are CEL.
 //!
 //! [`DeclaredDomain::load`] checks every name and type of the file against the log's Avro schemas,
-//! [`DeclaredDomain::check_generated`] the rules themselves on generated data. What passes both can't fail for a wrong name or type when a command comes. A rule that has
-//! no value then (an overflow, a division by zero, too many steps) rejects its command with a stable code; nothing in
-//! the rules can stop a writer, hang it, or depend on a clock, on chance, or on the order of a hash map.
+//! [`DeclaredDomain::check_generated`] the rules themselves on generated data. What passes both can't fail for a wrong
+//! name or type when a command comes. A rule that has no value then (an overflow, a division by zero, too many steps)
+//! rejects its command with a stable code; nothing in the rules can stop a writer, hang it, or depend on a clock, on
+//! chance, or on the order of a hash map.
 //!
 //! The form of the file is described in `docs/reference/log-definition.md`.
 
@@ -107,21 +108,6 @@ impl DeclaredDomain {
         let mut problems = Problems::new(file);
         generated::run(&self.rules, generated::literals(text), &mut problems);
         problems.or(())
-    }
-
-    /// [`DeclaredDomain::load`] for streams of these types, then [`DeclaredDomain::check_generated`].
-    ///
-    /// # Errors
-    /// As they have.
-    pub fn parse(
-        definition: LogDefinition,
-        stream_types: &[String],
-        file: &str,
-        text: &str,
-    ) -> Result<Self, RulesError> {
-        let domain = Self::load(definition.with_stream_types(stream_types.to_vec()), file, text)?;
-        domain.check_generated(file, text)?;
-        Ok(domain)
     }
 
     /// What makes states of events: the expressions, and the schemas of the events that they read. Domains with equal

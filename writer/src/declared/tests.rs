@@ -36,7 +36,14 @@ fn definition() -> LogDefinition {
 }
 
 fn parse(rules: &str) -> Result<DeclaredDomain, RulesError> {
-    DeclaredDomain::parse(definition(), &["order".to_owned()], "domain.toml", rules)
+    sound(definition(), "order", rules)
+}
+
+/// Rules that pass all checks, for streams of one type.
+fn sound(definition: LogDefinition, stream_type: &str, rules: &str) -> Result<DeclaredDomain, RulesError> {
+    let definition = definition.with_stream_types(vec![stream_type.to_owned()]);
+    let domain = DeclaredDomain::load(definition, "domain.toml", rules)?;
+    domain.check_generated("domain.toml", rules).map(|()| domain)
 }
 
 /// Rules with one condition, which rejects as `wrong`.

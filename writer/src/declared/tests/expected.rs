@@ -36,7 +36,7 @@ const CHANGE: &str = r#"{"type": "record", "name": "PlaceOrder", "fields": [
 
 fn changing(rules: &str) -> Result<DeclaredDomain, RulesError> {
     let definition = LogDefinition::parse("orders", &[CHANGE], &[PLACED]).unwrap();
-    DeclaredDomain::parse(definition, &["order".to_owned()], "domain.toml", rules)
+    sound(definition, "order", rules)
 }
 
 /// What the command comes to on streams of these versions.

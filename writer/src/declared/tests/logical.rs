@@ -21,7 +21,7 @@ fn parse(rules: &str) -> Result<DeclaredDomain, RulesError> {
         {{"name": "wide", "type": {{"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 2}}, "default": "\u0000"}}]}}"#
     );
     let definition = LogDefinition::parse("shop", &[&command], &[&event]).unwrap();
-    DeclaredDomain::parse(definition, &["item".to_owned()], "domain.toml", rules)
+    sound(definition, "item", rules)
 }
 
 fn rules(when: &str, data: &str) -> String {
