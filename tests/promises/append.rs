@@ -9,6 +9,7 @@ use crate::world::{World, wait_until};
 crate::promises![
     an_append_commits_all_of_its_streams_or_none_and_a_conflict_names_stream_and_version,
     an_append_that_comes_again_has_its_effect_once_and_with_other_content_none,
+    an_append_of_an_event_that_kafka_would_not_take_is_rejected,
     a_running_writer_takes_up_a_new_definition_and_loses_no_command
 ];
 
@@ -85,6 +86,21 @@ async fn an_append_that_comes_again_has_its_effect_once_and_with_other_content_n
     let client = world.pool(1).get().await.expect("Postgres");
     let ids = format!("SELECT event_id::text FROM \"{}\".events WHERE stream_id = 'ticket-1'", own.log);
     assert_eq!(client.query_one(&ids, &[]).await.expect("one event").get::<_, &str>(0), event_id);
+}
+
+async fn an_append_of_an_event_that_kafka_would_not_take_is_rejected(world: World) {
+    let own = Own::new(&world);
+    let doubles = json!({"type": "array", "items": "double"});
+    own.write("events/Measured.avsc", &event("Measured", json!([{"name": "values", "type": doubles}])));
+    own.applied().await;
+    let _writer = world.service(&["writer", "--log", &own.log]).await;
+    // two bytes of JSON each, eight of Avro
+    let measured = |count: usize| json!({"type": "Measured", "data": {"values": vec![1; count]}});
+    let appending = |id: &str, count| append(id, json!([one("ticket-1", json!("any"), &[measured(count)])]));
+    let refused = own.ask(&appending("large", 120_000)).await;
+    assert_eq!((&refused["outcome"], &refused["code"]), (&json!("rejected"), &json!("not_publishable")), "{refused}");
+    assert_eq!(own.ask(&appending("fits", 100_000)).await["outcome"], "accepted");
+    assert_eq!(own.count("events").await, 1);
 }
 
 async fn a_running_writer_takes_up_a_new_definition_and_loses_no_command(world: World) {

@@ -1,5 +1,7 @@
 //! From JSON to Avro.
 
+use std::cell::Cell;
+
 use apache_avro::Schema;
 use apache_avro::schema::{DecimalSchema, InnerDecimalSchema, RecordSchema, UnionSchema, UuidSchema};
 use apache_avro::types::Value;
@@ -19,12 +21,37 @@ enum Form {
     Default,
 }
 
+/// How JSON is read.
+#[derive(Debug, Clone, Copy)]
+struct Reading<'r> {
+    form: Form,
+    /// Bytes of memory that defaults may still take.
+    left: &'r Cell<usize>,
+}
+
+impl Reading<'_> {
+    /// Counts a value, where it is a default.
+    fn spend(self, json: &Json) -> Result<(), Mismatch> {
+        if self.form == Form::Default {
+            let cost = size_of::<Value>() + json.as_str().map_or(0, str::len);
+            let left = self.left.get().checked_sub(cost);
+            self.left.set(left.ok_or_else(|| Mismatch::new(TOO_MANY_DEFAULTS.to_owned()))?);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of memory that all defaults in one record may take: a few bytes of JSON, such as `{},{},{}`, may stand for
+/// many.
+const DEFAULTS: usize = 16 * 1024 * 1024;
+const TOO_MANY_DEFAULTS: &str = "the fields that it leaves out have more defaults than 16 MiB hold";
+
 /// Converts `json` to an Avro value of `schema`.
 ///
 /// # Errors
-/// When the JSON does not fit; the error names the first place that does not.
+/// When the JSON does not fit, or would take too much memory with its defaults; the error names the first place.
 pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
-    read(schema, json, Form::People)
+    read(schema, json, Reading { form: Form::People, left: &Cell::new(DEFAULTS) })
 }
 
 /// Converts a default in a schema to an Avro value.
@@ -32,11 +59,13 @@ pub fn avro_from_json(schema: &Schema, json: &Json) -> Result<Value, Mismatch> {
 /// # Errors
 /// When the default does not fit; the error names the first place that does not.
 pub(crate) fn avro_from_default(schema: &Schema, default: &Json) -> Result<Value, Mismatch> {
-    read(schema, default, Form::Default)
+    read(schema, default, Reading { form: Form::Default, left: &Cell::new(DEFAULTS) })
 }
 
-fn read(schema: &Schema, json: &Json, form: Form) -> Result<Value, Mismatch> {
+fn read(schema: &Schema, json: &Json, reading: Reading<'_>) -> Result<Value, Mismatch> {
     use TimeUnit::{Micros, Millis, Nanos};
+    reading.spend(json)?;
+    let form = reading.form;
     let value = match schema {
         Schema::Null if json.is_null() => Value::Null,
         Schema::Null => return Err(Mismatch::expected("null", json)),
@@ -73,19 +102,20 @@ fn read(schema: &Schema, json: &Json, form: Form) -> Result<Value, Mismatch> {
         Schema::Array(array) => {
             let items = json.as_array().ok_or_else(|| Mismatch::expected("an array", json))?;
             let items = items.iter().enumerate();
-            let items = items.map(|(i, item)| read(&array.items, item, form).map_err(|m| m.inside(&format!("[{i}]"))));
+            let items =
+                items.map(|(i, item)| read(&array.items, item, reading).map_err(|m| m.inside(&format!("[{i}]"))));
             Value::Array(items.collect::<Result<_, _>>()?)
         }
         Schema::Map(map) => {
             let entries = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
             let entries = entries.iter().map(|(key, item)| {
                 check_text(key)?;
-                Ok((key.clone(), read(&map.types, item, form).map_err(|m| m.inside(key))?))
+                Ok((key.clone(), read(&map.types, item, reading).map_err(|m| m.inside(key))?))
             });
             Value::Map(entries.collect::<Result<_, Mismatch>>()?)
         }
-        Schema::Union(union) => union_value(union, json, form)?,
-        Schema::Record(record) => record_value(record, json, form)?,
+        Schema::Union(union) => union_value(union, json, reading)?,
+        Schema::Record(record) => record_value(record, json, reading)?,
         other => {
             return Err(Mismatch::new(format!("JSON for the Avro type {other:?} is not supported")));
         }
@@ -93,25 +123,26 @@ fn read(schema: &Schema, json: &Json, form: Form) -> Result<Value, Mismatch> {
     Ok(value)
 }
 
-fn record_value(record: &RecordSchema, json: &Json, form: Form) -> Result<Value, Mismatch> {
+fn record_value(record: &RecordSchema, json: &Json, reading: Reading<'_>) -> Result<Value, Mismatch> {
     let object = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
     if let Some(unknown) = object.keys().find(|key| !record.lookup.contains_key(*key)) {
         return Err(Mismatch::new(format!("{} has no field {unknown:?}", record.name.name())));
     }
     let fields = record.fields.iter().map(|field| {
-        let given = object.get(&field.name).map(|json| (json, form));
-        let given = given.or_else(|| field.default.as_ref().map(|default| (default, Form::Default)));
-        let (json, form) = given.ok_or_else(|| Mismatch::new(format!("field {:?} is missing", field.name)))?;
-        Ok((field.name.clone(), read(&field.schema, json, form).map_err(|m| m.inside(&field.name))?))
+        let given = object.get(&field.name).map(|json| (json, reading));
+        let default = Reading { form: Form::Default, ..reading };
+        let given = given.or_else(|| field.default.as_ref().map(|json| (json, default)));
+        let (json, reading) = given.ok_or_else(|| Mismatch::new(format!("field {:?} is missing", field.name)))?;
+        Ok((field.name.clone(), read(&field.schema, json, reading).map_err(|m| m.inside(&field.name))?))
     });
     Ok(Value::Record(fields.collect::<Result<_, Mismatch>>()?))
 }
 
-fn union_value(union: &UnionSchema, json: &Json, form: Form) -> Result<Value, Mismatch> {
+fn union_value(union: &UnionSchema, json: &Json, reading: Reading<'_>) -> Result<Value, Mismatch> {
     let json = unwrapped(union, json);
     let mut first_mismatch = None;
     for (index, variant) in union.variants().iter().enumerate() {
-        match read(variant, json, form) {
+        match read(variant, json, reading) {
             Ok(value) => return Ok(Value::Union(index as u32, Box::new(value))),
             // "expected null" helps a person less than the complaint of another branch
             Err(mismatch) if !matches!(variant, Schema::Null) => {

@@ -157,4 +157,17 @@ mod tests {
             prop_assert_eq!(json_from_avro(&schema("OpenAccount"), &avro).unwrap(), json);
         }
     }
+
+    #[test]
+    fn a_few_bytes_of_json_do_not_become_any_number_of_defaults() {
+        let text = "x".repeat(1000);
+        let schema = format!(
+            r#"{{"type": "record", "name": "R", "fields": [{{"name": "items", "type": {{"type": "array", "items":
+                {{"type": "record", "name": "I", "fields": [{{"name": "a", "type": "string", "default": "{text}"}}]}}}}}}]}}"#
+        );
+        let schema = Schema::parse_str(&schema).unwrap();
+        let read = |count: usize| avro_from_json(&schema, &json!({"items": vec![json!({}); count]}));
+        assert!(read(10_000).is_ok());
+        assert!(read(20_000).unwrap_err().to_string().contains("defaults than 16 MiB hold"));
+    }
 }
