@@ -5,6 +5,9 @@ use millrace_schemas::{LogDefinition, Topic};
 use super::problem::{At, Problems};
 use super::tree::{self, Keys, Sourced, Tree, texts};
 
+/// Most patterns in a file: one may take 60 ms to compile.
+const MAX_PATTERNS: usize = 200;
+
 /// The parts of a file of rules, in its order.
 #[derive(Debug, Default)]
 pub(super) struct RulesFile {
@@ -72,6 +75,12 @@ impl RulesFile {
     /// Reads the text of the file. Notes every part that has not the form of rules.
     pub fn parse(text: &str, problems: &mut Problems) -> Self {
         let Some(tree) = tree::parse(text, problems) else { return Self::default() };
+        let patterns = text.matches("matches").count();
+        if patterns > MAX_PATTERNS {
+            let text = format!("the file has {patterns} patterns (matches), and at most {MAX_PATTERNS} are allowed");
+            problems.add(&tree.at, text);
+            return Self::default();
+        }
         let mut keys = tree.keys(problems);
         let states = keys.take("state").map_or_else(Vec::new, |tree| tree.entries(problems));
         let commands = keys.take("commands").map_or_else(Vec::new, |tree| tree.entries(problems));

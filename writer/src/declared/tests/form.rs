@@ -62,6 +62,16 @@ fn a_key_or_form_that_does_not_exist_is_refused() {
 }
 
 #[test]
+fn more_than_200_patterns_are_refused_before_they_are_compiled() {
+    let pattern = "command.order_id.matches('^([a-z]{1,1000}){5}$')";
+    let checks: String =
+        (0..201).map(|n| format!("{{ when = \"{pattern}\", code = \"c{n}\", message = \"m\" }},\n")).collect();
+    let rules =
+        format!("[commands.PlaceOrder]\nstream = \"'order-' + command.order_id\"\ncheck = [{checks}]\nemit = []");
+    assert!(parse(&rules).unwrap_err().to_string().contains("has 201 patterns (matches), and at most 200"));
+}
+
+#[test]
 fn an_expression_of_10_mb_is_refused() {
     let refused = refused(&"a".repeat(10_000_000));
     assert!(refused.contains("the file has 10000") && refused.contains("at most 262144 are allowed"), "{refused}");
