@@ -13,11 +13,12 @@ use serde::Serialize;
 
 use super::apply::sound_folder;
 use super::connection::{connect, no_log, open};
+use super::report::indented;
 use super::rules::check_rules;
 use super::show::newest;
 use crate::cli::SettingsArguments;
 use crate::exit::{NO, Usage};
-use crate::output::{Output, escaped};
+use crate::output::Output;
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -142,5 +143,5 @@ fn text(checked: &Checked) -> String {
         (0, _) => format!("{checked}: ok, {versions} versions of schemas, stored data of {decoded} of them decoded"),
         (count, _) => format!("{checked}: {count} problems"),
     };
-    problems.iter().fold(headline, |text, problem| format!("{text}\n  {}", escaped(&problem.to_string())))
+    problems.iter().fold(headline, |text, problem| text + &indented(&problem.to_string()))
 }

@@ -59,6 +59,11 @@ impl Change {
     }
 }
 
+/// A line for people, with a line end before it; its own lines stay lines.
+pub(super) fn indented(line: &str) -> String {
+    line.lines().map(|line| format!("\n  {}", escaped(line))).collect()
+}
+
 /// The report for people.
 pub(super) fn text(report: &ApplyReport) -> String {
     let log = &report.log;
@@ -70,5 +75,5 @@ pub(super) fn text(report: &ApplyReport) -> String {
     };
     let changes = report.changes.iter().map(Change::text);
     let lines = changes.chain(report.problems.iter().map(ToString::to_string));
-    lines.fold(headline, |text, line| format!("{text}\n  {}", escaped(&line)))
+    lines.fold(headline, |text, line| text + &indented(&line))
 }

@@ -57,10 +57,11 @@ pub async fn wait_for_outcome(
         }
         tokio::time::sleep(LOOK).await;
     }
-    let seconds = PATIENCE.as_secs();
+    let (seconds, log) = (PATIENCE.as_secs(), log.name());
     eprintln!(
-        "millrace: command {id} is in Kafka, and has no outcome after {seconds} s: perhaps no writer runs, or it is \
-         behind.\nAsk again: millrace outcome {id}; what writers could not read: millrace dead-letters list"
+        "millrace: command {id} is in Kafka, and has no outcome after {seconds} s: perhaps no writer of log {log} runs, \
+         or it is behind.\nAsk again: millrace outcome --log {log} {id}; what writers could not read: millrace \
+         dead-letters list --log {log}"
     );
     Ok(None)
 }

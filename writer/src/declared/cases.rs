@@ -128,11 +128,31 @@ impl DeclaredDomain {
         let id = id.map_err(|error| problems.add(&stream.at, error.to_string())).ok()?;
         let schema = self.schema(Topic::Events, &event, problems)?;
         let place = *self.rules.event_places.get(&schema.name)?;
+        self.check_stream(&id, place, &stream.at, problems)?;
         let type_ = self.rules.events[usize::from(place)].type_.clone();
         let datum = datum(schema, data, &at, problems)?;
         let fields = schema.decode_with(&datum, RecordReader(&type_));
         let fields = fields.map_err(|error| problems.add(&at, error.to_string())).ok()?;
         Some((id, DeclaredEvent { event: place, type_, fields }))
+    }
+
+    /// Checks that the log has such streams, and that the event belongs to them.
+    fn check_stream(&self, id: &StreamId, event: u16, at: &At, problems: &mut Problems) -> Option<()> {
+        let (types, own) = (&self.definition.stream_types, id.stream_type());
+        if !types.iter().any(|known| known == own) {
+            problems.add(
+                at,
+                format!("the log has no streams of type {own}; there are: {}", list(types.iter().map(String::as_str))),
+            );
+            return None;
+        }
+        let event = &self.rules.events[usize::from(event)];
+        let belongs = event.fold.as_ref().map(|fold| &*self.rules.states[usize::from(fold.state)].stream_type);
+        if let Some(belongs) = belongs.filter(|belongs| *belongs != own) {
+            problems.add(at, format!("{} belongs to streams of type {belongs}, not {own}", event.name));
+            return None;
+        }
+        Some(())
     }
 
     fn command(&self, tree: Tree, problems: &mut Problems) -> Option<DeclaredCommand> {

@@ -284,7 +284,8 @@ impl<'r> CommandCompiler<'r> {
         let type_ = event_rules.type_.clone();
         if let (Some(fold), Some(own)) = (&event_rules.fold, stream.and_then(|stream| types.get(stream))) {
             let belongs = &self.rules.states[usize::from(fold.state)].stream_type;
-            if *belongs != own.name {
+            // a stream without a type has a problem of its own
+            if *belongs != own.name && !own.name.is_empty() {
                 let problem = format!("{} belongs to streams of type {belongs}, not {}", rule.event.text, own.name);
                 self.problems.add(&rule.event.at, problem);
             }

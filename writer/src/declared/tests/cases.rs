@@ -35,3 +35,17 @@ when = {{ command = "PlaceOrder", data = {{ order_id = "7" }} }}
     );
     assert!(refused("").contains("a case has either"));
 }
+
+#[test]
+fn a_given_event_of_a_stream_that_can_not_have_it_is_refused() {
+    let domain = parse(&rules_with("has(state.status)")).unwrap();
+    let case = r#"
+[[case]]
+name = "a mistyped stream"
+given = [{ stream = "ordr-7", event = "OrderPlaced", data = { order_id = "7" } }]
+when = { command = "PlaceOrder", data = { order_id = "8" } }
+then = [{ stream = "order-8", event = "OrderPlaced", data = { order_id = "8" } }]
+"#;
+    let refused = domain.check_cases("cases/a.toml", case).unwrap_err().to_string();
+    assert!(refused.contains("the log has no streams of type ordr; there are: order"), "{refused}");
+}
