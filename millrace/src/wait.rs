@@ -31,6 +31,7 @@ struct Waited<'a> {
 pub async fn run(settings: &Settings, arguments: &WaitArguments, output: Output) -> anyhow::Result<ExitCode> {
     let WaitArguments { token, projector, timeout } = arguments;
     let tokens = parse(token)?;
+    check_read_models(settings, std::slice::from_ref(projector)).await?;
     let began = Instant::now();
     let behind = wait_for(settings, projector, &tokens, Duration::from_secs(u64::from(*timeout))).await?;
     if let Some(behind) = &behind {
@@ -53,10 +54,11 @@ pub fn parse(text: &str) -> Result<Vec<Token>, Usage> {
     text.split(',').map(|token| token.parse().map_err(|error| Usage(format!("{error}")))).collect()
 }
 
-/// Waits until a projector's read model shows the writes of all tokens. When the time is up, returns how far it is.
+/// Waits until a projector's read model shows the writes of all tokens. When the time is up, returns how far it is. The
+/// read model must be there: see [`check_read_models`].
 ///
 /// # Errors
-/// When there is no such read model, or Postgres does not answer.
+/// When Postgres does not answer.
 pub async fn wait_for(
     settings: &Settings,
     projector: &str,
@@ -64,7 +66,6 @@ pub async fn wait_for(
     patience: Duration,
 ) -> anyhow::Result<Option<String>> {
     let client = connect(settings).await?;
-    check(&client, projector).await?;
     let joined = tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let statement = client.prepare(&format!("SELECT \"{projector}\".has_applied($1)")).await?;
     let deadline = Instant::now() + patience;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::client::JsonCommand;
 use crate::own::{Own, append, event, one, opened};
+use crate::service::Service;
 use crate::world::{World, wait_until};
 
 crate::promises![
@@ -97,6 +98,14 @@ impl Drop for Projecting {
 }
 
 impl Own<'_> {
+    /// Applies the folder, and starts a writer, a relay and the projector.
+    async fn pipeline(&self) -> ([Service; 2], Projecting) {
+        self.applied().await;
+        let start = async |service| self.world.service(&[service, "--log", &self.log]).await;
+        let services = [start("writer").await, start("relay").await];
+        (services, Projecting::start(self).await)
+    }
+
     /// How many rows of the read model fulfil a condition.
     async fn seen(&self, condition: &str) -> i64 {
         let client = self.world.pool(1).get().await.expect("Postgres");
@@ -107,10 +116,7 @@ impl Own<'_> {
 
 async fn a_running_pipeline_takes_up_a_new_event_type_within_a_second_of_its_first_event(world: World) {
     let own = Own::new(&world);
-    own.applied().await;
-    let mut services =
-        [world.service(&["writer", "--log", &own.log]).await, world.service(&["relay", "--log", &own.log]).await];
-    let projector = Projecting::start(&own).await;
+    let (mut services, projector) = own.pipeline().await;
     let client = own.client();
     client.send(&append("first", json!([one("ticket-1", json!("any"), &[opened("a")])]))).await;
     wait_until("the pipeline works", async || own.seen("event_type = 'TicketOpened'").await == 1).await;
@@ -137,10 +143,7 @@ async fn a_running_pipeline_takes_up_a_new_event_type_within_a_second_of_its_fir
 
 async fn a_new_optional_field_is_taken_up_under_load_and_nothing_is_lost(world: World) {
     let own = Own::new(&world);
-    own.applied().await;
-    let mut services =
-        [world.service(&["writer", "--log", &own.log]).await, world.service(&["relay", "--log", &own.log]).await];
-    let projector = Projecting::start(&own).await;
+    let (mut services, projector) = own.pipeline().await;
     let client = own.client();
     let command = |kind: &str, number: usize, event: Value| {
         let stream = format!("ticket-{}", number % 50);

@@ -146,13 +146,13 @@ impl DeclaredDomain {
             );
             return None;
         }
-        let event = &self.rules.events[usize::from(event)];
-        let belongs = event.fold.as_ref().map(|fold| &*self.rules.states[usize::from(fold.state)].stream_type);
-        if let Some(belongs) = belongs.filter(|belongs| *belongs != own) {
-            problems.add(at, format!("{} belongs to streams of type {belongs}, not {own}", event.name));
-            return None;
+        match self.rules.foreign_to(event, own) {
+            Some(problem) => {
+                problems.add(at, problem);
+                None
+            }
+            None => Some(()),
         }
-        Some(())
     }
 
     fn command(&self, tree: Tree, problems: &mut Problems) -> Option<DeclaredCommand> {

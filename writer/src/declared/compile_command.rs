@@ -282,13 +282,10 @@ impl<'r> CommandCompiler<'r> {
         };
         let event_rules = &self.rules.events[usize::from(event)];
         let type_ = event_rules.type_.clone();
-        if let (Some(fold), Some(own)) = (&event_rules.fold, stream.and_then(|stream| types.get(stream))) {
-            let belongs = &self.rules.states[usize::from(fold.state)].stream_type;
-            // a stream without a type has a problem of its own
-            if *belongs != own.name && !own.name.is_empty() {
-                let problem = format!("{} belongs to streams of type {belongs}, not {}", rule.event.text, own.name);
-                self.problems.add(&rule.event.at, problem);
-            }
+        // a stream without a type has a problem of its own
+        let own = stream.and_then(|stream| types.get(stream)).filter(|own| !own.name.is_empty());
+        if let Some(problem) = own.and_then(|own| self.rules.foreign_to(event, &own.name)) {
+            self.problems.add(&rule.event.at, problem);
         }
         let data = self.data(rule, &type_, &scope)?;
         let when = match when {

@@ -22,6 +22,15 @@ pub(super) struct Rules {
     pub command_places: HashMap<String, u16>,
 }
 
+impl Rules {
+    /// What is wrong with an event in a stream of this type; `None` where it may be.
+    pub fn foreign_to(&self, event: u16, stream_type: &str) -> Option<String> {
+        let EventRules { name, fold, .. } = &self.events[usize::from(event)];
+        let belongs = &self.states[usize::from(fold.as_ref()?.state)].stream_type;
+        (belongs != stream_type).then(|| format!("{name} belongs to streams of type {belongs}, not {stream_type}"))
+    }
+}
+
 /// The state of the streams of one type.
 #[derive(Debug)]
 pub(super) struct StateType {
