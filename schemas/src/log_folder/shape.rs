@@ -43,7 +43,7 @@ fn problem_of_typed_codec(text: &str, decimals: usize) -> Option<String> {
     if found != decimals {
         return Some("a decimal is bytes or fixed, with a precision of 1 or more and a scale within it".to_owned());
     }
-    text.parse::<serde_avro_fast::Schema>().err().and_then(|error| refused(&error))
+    nodes.freeze().err().and_then(|error| refused(&error))
 }
 
 #[derive(Default)]
