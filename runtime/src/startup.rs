@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use crate::kafka::{
-    TopicError, TopicRole, check_topic_settings, check_topics, client_config, consumer_config, producer_config,
+    TopicError, TopicRole, check_topic_settings, check_topics, client_config, consumer_config, prompt_producer_config,
 };
 use crate::postgres::{self, PostgresUrlError};
 use crate::{Health, Settings, SettingsError, Shutdown, Stopped, retry};
@@ -116,12 +116,12 @@ impl Startup {
         Ok(consumer_config(&self.settings, group)?)
     }
 
-    /// A producer; see [`producer_config`].
+    /// A producer; see [`prompt_producer_config`].
     ///
     /// # Errors
     /// When a setting is missing or wrong.
     pub fn producer(&self) -> Result<ClientConfig, ServiceError> {
-        Ok(producer_config(&self.settings)?)
+        Ok(prompt_producer_config(&self.settings)?)
     }
 
     /// Waits until the topics are there, and checks that they have the right partitions and settings.
