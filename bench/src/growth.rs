@@ -42,6 +42,14 @@ struct Grown {
     rng: Rng,
     events: u64,
     rates: Rates,
+    cost: Cost,
+}
+
+/// What Postgres did for the measured appends.
+#[derive(Default)]
+struct Cost {
+    events: usize,
+    wal_bytes: i64,
 }
 
 /// Of each round, in events a second.
@@ -69,6 +77,10 @@ pub async fn measure(small: &OwnLog, large: &OwnLog, arguments: &BenchArguments)
         }
         let ratio = large.rates.append[round - 1] / small.rates.append[round - 1];
         Console::new().line(&format!("growth: round {round} of {ROUNDS}: append {ratio:.2} of the smaller log's rate"));
+    }
+    for log in [&small, &large] {
+        let wal = log.cost.wal_bytes / log.cost.events as i64;
+        Console::new().line(&format!("growth: {} events: each appended one wrote {wal} bytes of WAL", log.events));
     }
     let storage = Storage::measure(&large.log, &large.client).await?;
     let (few, many) = (small.events, large.events);
@@ -127,18 +139,27 @@ impl Grown {
         }
         // now, and not by autovacuum while the clock runs
         client.batch_execute(&format!("VACUUM ANALYZE \"{}\".events, \"{}\".commands", own.name, own.name)).await?;
-        let (rng, rates) = (Rng::with_seed(arguments.seed), Rates::default());
-        Ok(Self { log, client, appends, rng, events, rates })
+        let (rng, rates, cost) = (Rng::with_seed(arguments.seed), Rates::default(), Cost::default());
+        Ok(Self { log, client, appends, rng, events, rates, cost })
+    }
+
+    /// Bytes of WAL since the cluster was made.
+    async fn wal_written(&self) -> anyhow::Result<i64> {
+        let row = self.client.query_one("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint", &[]).await?;
+        Ok(row.try_get(0)?)
     }
 
     /// One call of each kind.
     async fn call(&mut self, times: &mut Times) -> anyhow::Result<()> {
         let batch: AppendBatch = self.appends.batch(BATCH)?;
+        let wal_before = self.wal_written().await?;
         timed(&mut times.append, async || {
             append(&self.log, &self.client, &batch).await?;
             Ok(batch.events.len())
         })
         .await?;
+        self.cost.events += batch.events.len();
+        self.cost.wal_bytes += self.wal_written().await? - wal_before;
         let positions = self.log.positions(&self.client).await?;
         let cursor = |(partition, position): (i32, i64)| Cursor {
             position: i64::max(position - PAGE.events, 0),
