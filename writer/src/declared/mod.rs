@@ -8,8 +8,10 @@
 //!
 //! The form of the file is described in `docs/reference/log-definition.md`.
 
+mod asked;
 mod avro;
 mod cases;
+mod chance;
 mod check;
 mod compile;
 mod compile_command;
@@ -24,6 +26,8 @@ mod operators;
 mod pattern;
 mod problem;
 mod rules;
+mod sample;
+mod source;
 mod state;
 mod steps;
 mod syntax;
@@ -106,7 +110,7 @@ impl DeclaredDomain {
     /// The rules that had no value, each with the command for which it had none.
     pub fn check_generated(&self, file: &str, text: &str) -> Result<(), RulesError> {
         let mut problems = Problems::new(file);
-        generated::run(&self.rules, generated::literals(text), &mut problems);
+        generated::run(&self.rules, source::literals(text), &mut problems);
         problems.or(())
     }
 

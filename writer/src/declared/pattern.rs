@@ -19,7 +19,14 @@ const SIMULATED_STEP: usize = 128;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(super) enum Pattern {
+pub(super) struct Pattern {
+    text: Arc<str>,
+    pub(super) search: Search,
+}
+
+/// How a pattern is looked for.
+#[derive(Debug, Clone)]
+pub(super) enum Search {
     /// Looks up one state for each byte of text.
     Table(Arc<dense::DFA<Vec<u32>>>),
     /// Follows many states at once; with its steps for each byte of text.
@@ -30,24 +37,30 @@ impl Pattern {
     /// # Errors
     /// A sentence that says why the text is not a pattern, or that it is too large.
     pub fn compile(text: &str) -> Result<Self, String> {
-        table(text).map_or_else(|| simulated(text), |table| Ok(Self::Table(Arc::new(table))))
+        let search = table(text).map_or_else(|| simulated(text), |table| Ok(Search::Table(Arc::new(table))))?;
+        Ok(Self { text: text.into(), search })
+    }
+
+    /// The pattern as it is written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What it costs to look for it in so many bytes of text, in steps.
     pub fn steps(&self, bytes: usize) -> u64 {
-        match self {
-            Self::Table(_) => bytes as u64 / 16,
+        match &self.search {
+            Search::Table(_) => bytes as u64 / 16,
             // a pattern is made ready also for an empty text
-            Self::Simulated(_, steps) => (1 + bytes as u64).saturating_mul(*steps),
+            Search::Simulated(_, steps) => (1 + bytes as u64).saturating_mul(*steps),
         }
     }
 
     /// Whether the text has a match.
     pub fn is_match(&self, text: &str) -> bool {
-        match self {
+        match &self.search {
             // a search fails only at bytes at which a table was told to give up, and these were told of none
-            Self::Table(table) => matches!(table.try_search_fwd(&Input::new(text).earliest(true)), Ok(Some(_))),
-            Self::Simulated(pattern, _) => pattern.is_match(text),
+            Search::Table(table) => matches!(table.try_search_fwd(&Input::new(text).earliest(true)), Ok(Some(_))),
+            Search::Simulated(pattern, _) => pattern.is_match(text),
         }
     }
 }
@@ -64,12 +77,12 @@ fn table(text: &str) -> Option<dense::DFA<Vec<u32>>> {
 
 /// The size is that of the limit within which the pattern compiles, a power of two. `regex` makes no states while it
 /// searches (`dfa_size_limit`): for hostile patterns it would make them in vain, in every search anew.
-fn simulated(text: &str) -> Result<Pattern, String> {
+fn simulated(text: &str) -> Result<Search, String> {
     let mut size = 4 * SIMULATED_STEP;
     loop {
         match RegexBuilder::new(text).size_limit(size).dfa_size_limit(0).build() {
             Err(regex::Error::CompiledTooBig(_)) if size < MAX_PATTERN => size *= 2,
-            Ok(pattern) => return Ok(Pattern::Simulated(pattern, (size / SIMULATED_STEP) as u64)),
+            Ok(pattern) => return Ok(Search::Simulated(pattern, (size / SIMULATED_STEP) as u64)),
             Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
         }
     }

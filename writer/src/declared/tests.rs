@@ -5,6 +5,7 @@ mod decisions;
 mod expected;
 mod expressions;
 mod form;
+mod generated;
 mod limits;
 mod logical;
 mod patterns;

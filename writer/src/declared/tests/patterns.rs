@@ -131,7 +131,8 @@ fn what_hostile_patterns_take() {
     for pattern in USUAL.iter().chain(&HOSTILE) {
         let (first, further) = nanoseconds_of_a_step(pattern);
         let compiled = Pattern::compile(pattern).unwrap();
-        let kind = if matches!(compiled, Pattern::Table(_)) { "table" } else { "simulated" };
+        let kind =
+            if matches!(compiled.search, super::super::pattern::Search::Table(_)) { "table" } else { "simulated" };
         println!(
             "{pattern:50} {kind:9} {:5} steps for 64 bytes, {first:7.1} ns a step at first, {further:6.1} later",
             compiled.steps(64)
