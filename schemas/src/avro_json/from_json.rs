@@ -126,13 +126,15 @@ fn read(schema: &Schema, json: &Json, reading: Reading<'_>) -> Result<Value, Mis
 fn record_value(record: &RecordSchema, json: &Json, reading: Reading<'_>) -> Result<Value, Mismatch> {
     let object = json.as_object().ok_or_else(|| Mismatch::expected("an object", json))?;
     if let Some(unknown) = object.keys().find(|key| !record.lookup.contains_key(*key)) {
-        return Err(Mismatch::new(format!("{} has no field {unknown:?}", record.name.name())));
+        let known: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
+        let (name, known) = (record.name.name(), known.join(", "));
+        return Err(Mismatch::new(format!("{name} has no field {unknown:?}; it has: {known}")));
     }
     let fields = record.fields.iter().map(|field| {
         let given = object.get(&field.name).map(|json| (json, reading));
         let default = Reading { form: Form::Default, ..reading };
         let given = given.or_else(|| field.default.as_ref().map(|json| (json, default)));
-        let (json, reading) = given.ok_or_else(|| Mismatch::new(format!("field {:?} is missing", field.name)))?;
+        let (json, reading) = given.ok_or_else(|| Mismatch::new("the field is missing").inside(&field.name))?;
         Ok((field.name.clone(), read(&field.schema, json, reading).map_err(|m| m.inside(&field.name))?))
     });
     Ok(Value::Record(fields.collect::<Result<_, Mismatch>>()?))

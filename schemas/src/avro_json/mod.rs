@@ -16,9 +16,9 @@ pub use to_json::json_from_avro;
 
 /// Where and why a JSON value does not fit its schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {problem}", if path.is_empty() { "value" } else { path })]
+#[error("{path}{}{problem}", if path.is_empty() { "" } else { ": " })]
 pub struct Mismatch {
-    /// The place, such as `entries[2].amount_minor`.
+    /// The place, such as `entries[2].amount_minor`; empty for the whole value.
     pub path: String,
     /// What is wrong there.
     pub problem: String,
@@ -135,14 +135,18 @@ mod tests {
         assert_eq!(mismatch("CloseAccount", json!({"account_id": 5})), "account_id: expected a text, found an integer");
         assert_eq!(
             mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft": 5})),
-            "value: OpenAccount has no field \"overdraft\""
+            "OpenAccount has no field \"overdraft\"; it has: account_id, currency, overdraft_limit_minor"
         );
         assert_eq!(
             mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": "5"})),
             "overdraft_limit_minor: expected a whole number of 64 bits, found a text"
         );
-        assert_eq!(mismatch("CloseAccount", json!({})), "value: field \"account_id\" is missing");
-        assert_eq!(mismatch("CloseAccount", json!([])), "value: expected an object, found an array");
+        assert_eq!(mismatch("CloseAccount", json!({})), "account_id: the field is missing");
+        assert_eq!(
+            mismatch("PostEntrySet", set(json!([{"account_id": "a"}]))),
+            "entries[0].amount_minor: the field is missing"
+        );
+        assert_eq!(mismatch("CloseAccount", json!([])), "expected an object, found an array");
         assert!(mismatch("CloseAccount", json!({"account_id": "a\0"})).contains("U+0000"));
     }
 
