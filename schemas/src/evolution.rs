@@ -11,21 +11,38 @@ use apache_avro::schema::{EnumSchema, InnerDecimalSchema, RecordSchema, UnionSch
 use crate::definition::parse_record;
 use crate::{Mismatch, SchemaError};
 
-/// What to do about an incompatible change.
-pub const WAYS_TO_EVOLVE: &str = "give the field a default, or make a record with a new name (an upcaster, which turns old data \
-                        into new ones, is not supported yet)";
+/// A change that a reader with one of two versions could not follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{mismatch}")]
+pub struct Incompatibility {
+    /// The place in the record, and what the change is.
+    pub mismatch: Mismatch,
+    /// What the author of the newer version can do instead.
+    pub remedy: &'static str,
+}
+
+/// The versions before must be readable as they are, so a default in a later version does not help them: hence the
+/// field or enum beside the old one.
+const NEW_FIELD: &str = "give the field a default";
+const REMOVED_FIELD: &str = "put the field back, or make a record with a new name";
+const OTHER_TYPE: &str =
+    "undo this, and add another field, of the new type and with a default; or make a record with a new name";
+const NEW_SYMBOL: &str = "undo this, and add another field, with a default and of a new enum that has a default itself; \
+                          or make a record with a new name";
+const REMOVED_SYMBOL: &str =
+    "put the symbols back, or give the enum a default, which readers then take in the place of these symbols";
 
 /// What makes the version `new` of a record incompatible with its version `old`: places in the record, none when they
 /// are compatible.
 ///
 /// # Errors
 /// When a text is not a record's schema.
-pub fn incompatibilities(old: &str, new: &str) -> Result<Vec<Mismatch>, SchemaError> {
+pub fn incompatibilities(old: &str, new: &str) -> Result<Vec<Incompatibility>, SchemaError> {
     Ok(between(&parse_record(old)?, &parse_record(new)?))
 }
 
 /// The same for parsed schemas.
-pub(crate) fn between(old: &Schema, new: &Schema) -> Vec<Mismatch> {
+fn between(old: &Schema, new: &Schema) -> Vec<Incompatibility> {
     match (old, new) {
         (Schema::Record(old), Schema::Record(new)) if old.name == new.name => records(old, new),
         (Schema::Enum(old), Schema::Enum(new)) if old.name == new.name => enums(old, new),
@@ -33,22 +50,32 @@ pub(crate) fn between(old: &Schema, new: &Schema) -> Vec<Mismatch> {
         (Schema::Array(old), Schema::Array(new)) => inside("[]", between(&old.items, &new.items)),
         (Schema::Map(old), Schema::Map(new)) => inside("{}", between(&old.types, &new.types)),
         _ if shown(old) == shown(new) => vec![],
-        _ => vec![Mismatch::new(format!("the type was {} and is {} now", shown(old), shown(new)))],
+        _ => vec![Incompatibility::new(format!("the type was {} and is {} now", shown(old), shown(new)), OTHER_TYPE)],
     }
 }
 
-fn inside(step: &str, found: Vec<Mismatch>) -> Vec<Mismatch> {
-    found.into_iter().map(|mismatch| mismatch.inside(step)).collect()
+impl Incompatibility {
+    fn new(problem: impl Into<String>, remedy: &'static str) -> Self {
+        Self { mismatch: Mismatch::new(problem), remedy }
+    }
+
+    fn inside(self, step: &str) -> Self {
+        Self { mismatch: self.mismatch.inside(step), ..self }
+    }
 }
 
-fn records(old: &RecordSchema, new: &RecordSchema) -> Vec<Mismatch> {
-    let mut found = Vec::new();
+fn inside(step: &str, all: Vec<Incompatibility>) -> Vec<Incompatibility> {
+    all.into_iter().map(|one| one.inside(step)).collect()
+}
+
+fn records(old: &RecordSchema, new: &RecordSchema) -> Vec<Incompatibility> {
+    let mut all = Vec::new();
     for field in &new.fields {
         match old.fields.iter().find(|before| before.name == field.name) {
-            Some(before) => found.extend(inside(&field.name, between(&before.schema, &field.schema))),
+            Some(before) => all.extend(inside(&field.name, between(&before.schema, &field.schema))),
             None if field.default.is_none() => {
                 let problem = "the field is new and has no default, so what was written before could not be read";
-                found.push(Mismatch::new(problem).inside(&field.name));
+                all.push(Incompatibility::new(problem, NEW_FIELD).inside(&field.name));
             }
             None => {}
         }
@@ -56,46 +83,48 @@ fn records(old: &RecordSchema, new: &RecordSchema) -> Vec<Mismatch> {
     let removed = old.fields.iter().filter(|field| !new.fields.iter().any(|after| after.name == field.name));
     for field in removed.filter(|field| field.default.is_none()) {
         let problem = "the field was removed and had no default, so readers with the earlier version need it";
-        found.push(Mismatch::new(problem).inside(&field.name));
+        all.push(Incompatibility::new(problem, REMOVED_FIELD).inside(&field.name));
     }
-    found
+    all
 }
 
-fn enums(old: &EnumSchema, new: &EnumSchema) -> Vec<Mismatch> {
+fn enums(old: &EnumSchema, new: &EnumSchema) -> Vec<Incompatibility> {
     let lacks = |symbols: &EnumSchema, other: &EnumSchema| -> Vec<String> {
         other.symbols.iter().filter(|symbol| !symbols.symbols.contains(symbol)).cloned().collect()
     };
     let (added, removed) = (lacks(old, new), lacks(new, old));
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     if !added.is_empty() && old.default.is_none() {
         let problem = format!("new symbols ({}), and the earlier version has no default for them", added.join(", "));
-        found.push(Mismatch::new(problem));
+        all.push(Incompatibility::new(problem, NEW_SYMBOL));
     }
     if !removed.is_empty() && new.default.is_none() {
         let problem = format!("removed symbols ({}), and this version has no default for them", removed.join(", "));
-        found.push(Mismatch::new(problem));
+        all.push(Incompatibility::new(problem, REMOVED_SYMBOL));
     }
-    found
+    all
 }
 
 /// A union has each type once, so types that look the same are the same branch.
-fn unions(old: &UnionSchema, new: &UnionSchema) -> Vec<Mismatch> {
+fn unions(old: &UnionSchema, new: &UnionSchema) -> Vec<Incompatibility> {
     let branch = |union: &UnionSchema, like: &Schema| {
         union.variants().iter().find(|variant| shown(variant) == shown(like)).cloned()
     };
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for variant in old.variants() {
         match branch(new, variant) {
-            Some(after) => found.extend(between(variant, &after)),
-            None => found.push(Mismatch::new(format!("{} was removed from the union", shown(variant)))),
+            Some(after) => all.extend(between(variant, &after)),
+            None => {
+                all.push(Incompatibility::new(format!("{} was removed from the union", shown(variant)), OTHER_TYPE))
+            }
         }
     }
     for variant in new.variants().iter().filter(|variant| branch(old, variant).is_none()) {
         let problem =
             format!("{} is new in the union, and readers with the earlier version don't know it", shown(variant));
-        found.push(Mismatch::new(problem));
+        all.push(Incompatibility::new(problem, OTHER_TYPE));
     }
-    found
+    all
 }
 
 /// A type in words. Two types that hold no others are the same if these are.
@@ -148,8 +177,8 @@ mod tests {
     }
 
     fn found(old: Json, new: Json) -> Vec<String> {
-        let found = incompatibilities(&record(old), &record(new)).unwrap();
-        found.iter().map(ToString::to_string).collect()
+        let all = incompatibilities(&record(old), &record(new)).unwrap();
+        all.iter().map(ToString::to_string).collect()
     }
 
     /// Whether apache-avro finds that each reads the other, whatever the values.
@@ -219,6 +248,46 @@ mod tests {
         {
             assert_ne!(found(old.clone(), new.clone()), [""; 0], "{old} {new}");
         }
+    }
+
+    #[test]
+    fn each_remedy_makes_the_change_compatible_with_every_version_before() {
+        let of_enum = |name: &str, symbols: Json| json!({"type": "enum", "name": name, "symbols": symbols});
+        let with_default = |mut of: Json, default: &str| {
+            of["default"] = json!(default);
+            of
+        };
+        let field = |name: &str, of: Json| json!({"name": name, "type": of});
+        let optional = |name: &str, of: Json, default: Json| json!({"name": name, "type": of, "default": default});
+        let (status, grown) = (of_enum("Status", json!(["A", "B"])), of_enum("Status", json!(["A", "B", "C"])));
+        let first = json!([field("n", json!("int")), field("s", status.clone())]);
+        let and = |more: Json| [first.as_array().unwrap().clone(), vec![more]].concat().into();
+        for (refused, remedy, mended) in [
+            (and(field("m", json!("long"))), NEW_FIELD, and(optional("m", json!("long"), json!(0)))),
+            (
+                json!([field("n", json!("long")), field("s", status.clone())]),
+                OTHER_TYPE,
+                and(optional("n64", json!("long"), json!(0))),
+            ),
+            (
+                json!([field("n", json!("int")), field("s", grown)]),
+                NEW_SYMBOL,
+                and(optional("s2", with_default(of_enum("Status2", json!(["A", "C"])), "A"), json!("A"))),
+            ),
+            (
+                json!([field("n", json!("int")), field("s", of_enum("Status", json!(["A"])))]),
+                REMOVED_SYMBOL,
+                json!([field("n", json!("int")), field("s", with_default(of_enum("Status", json!(["A"])), "A"))]),
+            ),
+            (json!([field("n", json!("int"))]), REMOVED_FIELD, first.clone()),
+        ] {
+            let refusals = incompatibilities(&record(first.clone()), &record(refused)).unwrap();
+            assert!(refusals.len() == 1 && refusals[0].remedy == remedy, "{refusals:#?}");
+            assert_eq!(found(first.clone(), mended), [""; 0], "{remedy}");
+        }
+        // a default that comes later does not help the first version
+        let later = with_default(of_enum("Status", json!(["A", "B", "C"])), "A");
+        assert_ne!(found(first, json!([field("n", json!("int")), field("s", later)])), [""; 0]);
     }
 
     #[test]

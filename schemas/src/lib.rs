@@ -29,7 +29,7 @@ pub use codec::{Codec, DecodeError, EncodeError, Received};
 pub use datum::hash_of_parts;
 pub use definition::{LogDefinition, RecordDefinition, SchemaError, Topic};
 pub use event::{Metadata, RecordedEvent};
-pub use evolution::{WAYS_TO_EVOLVE, incompatibilities};
+pub use evolution::{Incompatibility, incompatibilities};
 pub use expected_version::{ExpectedVersion, ParseExpectedVersionError};
 pub use log_folder::{FolderProblem, LogFolder};
 pub use log_name::{LogName, ParseLogNameError};

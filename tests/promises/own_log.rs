@@ -94,11 +94,16 @@ async fn an_incompatible_change_is_refused_and_leaves_the_log_as_it_was(world: W
         (
             event("TicketClosed", json!([id, {"name": "by", "type": "string"}])),
             "by: the field is new and has no default",
+            "give the field a default",
         ),
-        (event("TicketClosed", json!([{"name": "ticket_id", "type": "long"}])), "ticket_id: the type was a string"),
-        (event("TicketClosed", json!([])), "ticket_id: the field was removed"),
+        (
+            event("TicketClosed", json!([{"name": "ticket_id", "type": "long"}])),
+            "ticket_id: the type was a string",
+            "add another field, of the new type and with a default",
+        ),
+        (event("TicketClosed", json!([])), "ticket_id: the field was removed", "put the field back"),
     ];
-    for (changed, expected) in refusals {
+    for (changed, expected, remedy) in refusals {
         own.write("events/TicketClosed.avsc", &changed);
         let (code, report) = own.apply(&[]).await;
         let problem = report["problems"][0]["problem"].as_str().unwrap_or_default();
@@ -106,7 +111,7 @@ async fn an_incompatible_change_is_refused_and_leaves_the_log_as_it_was(world: W
             (code, &report["result"], &report["problems"][0]["file"]),
             (1, &json!("refused"), &json!("events/TicketClosed.avsc"))
         );
-        assert!(problem.contains(expected) && problem.contains("a record with a new name"), "{report:#}");
+        assert!(problem.contains(expected) && problem.contains(remedy), "{report:#}");
     }
     fs::remove_file(own.dir.join("events/TicketClosed.avsc")).expect("the file");
     let toml =

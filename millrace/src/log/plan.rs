@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{TopicSpec, client_config, topic_partitions};
-use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry, WAYS_TO_EVOLVE};
+use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry};
 use millrace_store::{Log, StoreError, StoredDefinition, StoredSchema, Tables, tables};
 
 use super::connection::open;
@@ -209,7 +209,8 @@ fn missing_topics(
     if problems.is_empty() { Ok(missing) } else { Err(problems) }
 }
 
-/// What the registry has against the new versions. It may have versions that the log does not have.
+/// What the registry has against the new versions, which fit those of the log. So it has others: of an apply that was
+/// broken off, or of somebody else.
 async fn objections(
     settings: &Settings,
     log: &LogName,
@@ -224,7 +225,10 @@ async fn objections(
         let file = folder.file_of(record).unwrap_or(LogFolder::LOG);
         let problem = |objection: String| FolderProblem {
             file: file.to_owned(),
-            problem: format!("the registry refuses it for the subject {subject}: {objection}: {WAYS_TO_EVOLVE}"),
+            problem: format!(
+                "it fits the versions of log {log}, and the registry has another one under the subject {subject}: \
+                 {objection}: make it fit that one too, or make a record with a new name"
+            ),
         };
         anyhow::Ok(objections.into_iter().map(problem).collect::<Vec<_>>())
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_schemas::{FolderProblem, LogFolder, RecordDefinition, Topic, WAYS_TO_EVOLVE, incompatibilities};
+use millrace_schemas::{FolderProblem, Incompatibility, LogFolder, RecordDefinition, Topic, incompatibilities};
 use millrace_store::StoredSchema;
 use serde_json::Value as Json;
 
@@ -126,8 +126,8 @@ fn breaks(folder: &LogFolder, version: &RecordDefinition, known: &StoredSchema) 
     let file = folder.file_of(version).unwrap_or(LogFolder::LOG);
     // both have been parsed before
     let found = incompatibilities(&known.schema.text, &version.text).unwrap_or_default();
-    let problem = |mismatch| {
-        let problem = format!("{mismatch} (against the log's version {}): {WAYS_TO_EVOLVE}", known.version);
+    let problem = |Incompatibility { mismatch, remedy }| {
+        let problem = format!("{mismatch} (against the log's version {}): {remedy}", known.version);
         FolderProblem { file: file.to_owned(), problem }
     };
     found.into_iter().map(problem).collect()

@@ -6,8 +6,8 @@ use super::files::{FileKind, classify};
 use super::problems::Problems;
 use super::shape;
 use crate::definition::{SchemaError, Topic};
-use crate::evolution::{WAYS_TO_EVOLVE, incompatibilities};
-use crate::{LogDefinition, RecordDefinition, strict_json};
+use crate::evolution::incompatibilities;
+use crate::{Incompatibility, LogDefinition, RecordDefinition, strict_json};
 
 /// Most commands and events of a log.
 const MAX_RECORDS: usize = 500;
@@ -106,8 +106,8 @@ fn check_evolution(versions: &[RecordFile<'_>], problems: &mut Problems) {
             let (Some(before), Some(after)) = (&older.record, &newer.record) else { continue };
             // both have been parsed before
             let found = incompatibilities(&before.text, &after.text).unwrap_or_default();
-            for mismatch in found {
-                problems.add(newer.path, format!("{mismatch} (against {}): {WAYS_TO_EVOLVE}", older.path));
+            for Incompatibility { mismatch, remedy } in found {
+                problems.add(newer.path, format!("{mismatch} (against {}): {remedy}", older.path));
             }
         }
     }
