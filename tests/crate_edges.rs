@@ -23,6 +23,8 @@ const ARROWS: &[(&str, MayDependOn)] = &[
     // Until then, events come only from the topic.
     ("millrace-projector-runner", These(&["millrace-schemas", "millrace-runtime", "millrace-store"])),
     ("millrace-projectors", These(&["millrace-projector-runner", "millrace-schemas", "millrace-runtime"])),
+    // Projectors without Rust: SQL statements from a folder, run by the same runner.
+    ("millrace-sql-projector", These(&["millrace-projector-runner", "millrace-schemas"])),
     // It starts other people's servers, and must be able to do so before anything of ours works.
     ("millrace-compose", These(&[])),
     // The composition root, which puts all crates together.
@@ -65,7 +67,8 @@ fn crates_depend_on_each_other_only_as_the_design_allows() {
 }
 
 /// The crates that serve any log.
-const PLATFORM: &[&str] = &["schemas/src", "store", "runtime/src", "writer/src", "relay/src", "projectors/runner/src"];
+const PLATFORM: &[&str] =
+    &["schemas/src", "store", "runtime/src", "writer/src", "relay/src", "projectors/runner/src", "projectors/sql/src"];
 /// Words of the logs that Millrace brings along; the platform must not use them.
 const OF_A_LOG: &[&str] = &["ledger", "EntryPosted", "AccountOpened", "millrace_domains"];
 

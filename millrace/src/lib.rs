@@ -18,6 +18,7 @@ mod outcome;
 mod output;
 mod producing;
 mod program;
+mod projector;
 mod schemas;
 mod search;
 mod send;
@@ -84,7 +85,7 @@ async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => Err(become_program("bench", &settings, output, arguments)),
         Command::Writer(arguments) => services::writer(&logs, &settings, arguments).await,
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
-        Command::Projector { name, service } => services::projector(&logs, &settings, &name, service).await,
+        Command::Projector(arguments) => projector::run(&logs, &settings, arguments, output).await,
         Command::Monitor(arguments) => services::monitor(&logs, &settings, arguments).await,
         Command::Log { action } => log::run(&logs, &settings, action, output).await,
         Command::Migrate => migrate::run(&logs, &settings.load()?, output).await,

@@ -210,6 +210,11 @@ impl Logs {
         self.named(definition).is_some()
     }
 
+    /// Whether this program has a projector of that name, of any log.
+    pub(crate) fn has_projector(&self, name: &str) -> bool {
+        self.0.iter().flat_map(Log::projectors).any(|projector| projector.name() == name)
+    }
+
     fn named(&self, definition: &str) -> Option<&Log> {
         self.0.iter().find(|log| log.definition().name == definition)
     }

@@ -6,12 +6,15 @@ use anyhow::bail;
 use deadpool_postgres::PoolError;
 use millrace_projector_runner::{OPERATIONS, Projector};
 use millrace_runtime::postgres::shown_address;
-use millrace_runtime::{Health, Overrides, Settings, Shutdown, declare_service, init_telemetry, on_signal, serve};
+use millrace_runtime::{
+    Health, Overrides, Settings, Shutdown, Stopped, declare_service, init_telemetry, on_signal, serve,
+};
+use millrace_sql_projector::SqlProjector;
 
 use crate::cli::{MonitorArguments, ServiceArguments, SettingsArguments};
 use crate::exit::Usage;
 use crate::logs::{Log, Logs};
-use crate::monitor;
+use crate::{monitor, projector};
 
 /// The steps that a writer and a relay retry, by the names in their metrics.
 const WRITER: &[&str] = &[
@@ -56,12 +59,13 @@ pub async fn projector(
     name: &str,
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
-    let (settings, health, shutdown) = begin(settings, arguments, name, OPERATIONS).await?;
-    let log = match logs.wait_for(&settings, &health, &shutdown).await {
-        Ok(log) => log,
+    let log_of_flag = settings.log.clone();
+    let (mut settings, health, shutdown) =
+        begin(settings, arguments, name, &[OPERATIONS, &["read the definition"]].concat()).await?;
+    let projector = match choose(logs, &mut settings, &health, &shutdown, name, log_of_flag).await {
+        Ok(projector) => projector,
         Err(stopped) => return stopped.as_result().map(|()| ExitCode::SUCCESS),
     };
-    let projector = find(&log, name)?;
     millrace_projector_runner::run(projector, &settings, health, shutdown)
         .await
         .map_err(|error| with_place(&settings, error.into()))?;
@@ -77,6 +81,31 @@ pub async fn monitor(
     let (settings, health, shutdown) = begin(settings, arguments.into(), "monitor", &[]).await?;
     monitor::run(logs, &settings, health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The projector of that name: of this program, or in SQL. One in SQL says which log it reads, which then is the log of
+/// the settings.
+async fn choose(
+    logs: &Logs,
+    settings: &mut Settings,
+    health: &Health,
+    shutdown: &Shutdown,
+    name: &str,
+    log_of_flag: Option<String>,
+) -> Result<Box<dyn Projector>, Stopped<anyhow::Error>> {
+    let failed = |error: anyhow::Error| Stopped::Failed(error);
+    if !logs.has_projector(name)
+        && let Some(stored) = projector::wait_for(settings, health, shutdown, name).await?
+    {
+        let log = stored.log.as_str();
+        if let Some(other) = log_of_flag.filter(|other| other != log) {
+            let wrong = format!("the projector {name} reads log {log}, not {other}: leave out --log");
+            return Err(failed(Usage(wrong).into()));
+        }
+        log.clone_into(&mut settings.log);
+        return Ok(Box::new(SqlProjector::new(&stored).map_err(|error| failed(error.into()))?));
+    }
+    find(&logs.wait_for(settings, health, shutdown).await?, name).map_err(failed)
 }
 
 fn find(log: &Log, name: &str) -> anyhow::Result<Box<dyn Projector>> {

@@ -24,7 +24,7 @@ mod stream_id;
 mod strict_json;
 mod token;
 
-pub use avro_json::Mismatch;
+pub use avro_json::{Mismatch, json_from_avro};
 pub use codec::{Codec, DecodeError, EncodeError, Received};
 pub use datum::hash_of_parts;
 pub use definition::{LogDefinition, RecordDefinition, SchemaError, Topic};

@@ -2,6 +2,7 @@
 
 mod events_arguments;
 mod log_arguments;
+mod projector_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -17,6 +18,7 @@ use crate::output::Output;
 
 pub use events_arguments::EventsArguments;
 pub use log_arguments::{ApplyArguments, DropArguments, LogAction};
+pub use projector_arguments::{ProjectorAction, ProjectorArguments};
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
@@ -54,13 +56,8 @@ pub enum Command {
     Writer(ServiceArguments),
     /// Run a relay: events from Postgres to Kafka.
     Relay(ServiceArguments),
-    /// Run a projector: events from Kafka into a read model.
-    Projector {
-        /// The projector's name, such as reporting.
-        name: String,
-        #[command(flatten)]
-        service: ServiceArguments,
-    },
+    /// Run a projector: events from Kafka into a read model. Apply and check projectors that a folder describes in SQL.
+    Projector(ProjectorArguments),
     /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
     /// Create logs from folders that describe them, and look at the logs of the database.
@@ -115,7 +112,11 @@ pub enum Command {
 impl Command {
     /// Whether the command runs until somebody stops it. Such a command gets one thread, and logs its errors.
     pub fn is_service(&self) -> bool {
-        matches!(self, Self::Writer(_) | Self::Relay(_) | Self::Projector { .. } | Self::Monitor(_))
+        match self {
+            Self::Writer(_) | Self::Relay(_) | Self::Monitor(_) => true,
+            Self::Projector(arguments) => arguments.is_service(),
+            _ => false,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::cli::LagArguments;
 use crate::logs::Logs;
 use crate::output::Output;
+use crate::projector;
 use halted::Halted;
 use pace::Row;
 
@@ -57,7 +58,8 @@ pub async fn run(
 }
 
 async fn show(logs: &Logs, settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
-    let observer = Observer::new(&logs.find(settings).await?, settings)?;
+    let in_sql = projector::read_models(settings).await?;
+    let observer = Observer::new(&logs.find(settings).await?, settings, in_sql)?;
     let redraw = output == Output::Text && std::io::stdout().is_terminal();
     let mut before = Standing::try_from(observer.look().await)?;
     let mut looked = Instant::now();

@@ -42,12 +42,14 @@ pub struct Look {
 }
 
 impl Observer {
-    /// An observer of the log in the settings, which is of this kind. Connects at the first look.
+    /// An observer of the log in the settings, which is of this kind, and of its read models: those of the program, and
+    /// these. Connects at the first look.
     ///
     /// # Errors
     /// When a setting is missing or wrong.
-    pub fn new(kind: &logs::Log, settings: &Settings) -> anyhow::Result<Self> {
-        let read_models: Vec<&'static str> = kind.projectors().iter().map(|projector| projector.name()).collect();
+    pub fn new(kind: &logs::Log, settings: &Settings, more: Vec<&'static str>) -> anyhow::Result<Self> {
+        let of_program = kind.projectors();
+        let read_models: Vec<&'static str> = of_program.iter().map(|projector| projector.name()).chain(more).collect();
         let groups = Groups::of(&settings.log.parse()?, &read_models);
         let log = LogObserver::new(settings, read_models)?;
         // a relay's group has no offsets, because a relay consumes nothing

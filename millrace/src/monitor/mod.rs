@@ -36,7 +36,7 @@ pub async fn run(logs: &Logs, settings: &Settings, health: Health, shutdown: Shu
         Ok(log) => log,
         Err(stopped) => return stopped.as_result(),
     };
-    let observer = Observer::new(&log, settings)?;
+    let observer = Observer::new(&log, settings, Vec::new())?;
     let board = Board::new(settings.log.parse()?);
     for server in ["kafka", "postgres"] {
         UP.with_label_values(&[server]).set(0);

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 
+use crate::checkpoints::create_checkpoints;
 use crate::{Projector, ProjectorError};
 
 /// Key of the advisory lock that keeps two migrations apart; refinery takes none.
@@ -32,7 +33,7 @@ async fn read_model(client: &mut Client, projector: &dyn Projector) -> Result<()
     // a plain identifier, as the trait demands
     let schema = projector.name();
     client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}, public")).await?;
-    client.batch_execute(include_str!("checkpoints/sql/create.sql")).await?;
+    create_checkpoints(client).await?;
     let run = projector.migrations().run_async(client).await;
     run.map_err(|source| ProjectorError::Migration { schema, source })?;
     Ok(())

@@ -24,7 +24,7 @@ pub(super) enum FileKind<'p> {
     Case,
     /// A version of a record: `events/OrderPlaced.v1.avsc`, or without a number, which is the newest.
     Record { topic: Topic, name: &'p str, version: Option<u32> },
-    /// It does not describe the log: `README.md`.
+    /// It does not describe the log: `README.md`, `projectors/`.
     NotOfTheLog,
 }
 
@@ -37,7 +37,8 @@ pub(super) fn classify(path: &str) -> Result<FileKind<'_>, String> {
         ["commands", file] if file.ends_with(".avsc") => record(Topic::Commands, file),
         ["events", file] if file.ends_with(".avsc") => record(Topic::Events, file),
         ["upcasters", ..] => Err("upcasters are not supported yet: delete the folder".to_owned()),
-        ["projectors", ..] => Err("projectors in a log's folder are not supported yet: delete the folder".to_owned()),
+        // each is applied for itself: `millrace projector apply`
+        ["projectors", ..] => Ok(FileKind::NotOfTheLog),
         ["commands" | "events" | "cases", _, _, ..] => {
             Err("files lie in this folder directly: move it out of its subfolder".to_owned())
         }

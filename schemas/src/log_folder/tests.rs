@@ -130,7 +130,6 @@ fn a_file_that_a_log_does_not_have_is_refused() {
     refused(&[("Log.toml", "")], "Log.toml: a log has no such file");
     refused(&[("events/old/OrderPaid.avsc", "{}")], "move it out of its subfolder");
     refused(&[("upcasters/OrderPaid.toml", "")], "upcasters are not supported yet");
-    refused(&[("projectors/totals/apply.sql", "")], "projectors in a log's folder are not supported yet");
     for version in ["v0", "v01", "1", "va", "v1.v2", "v+1"] {
         refused(&[(&format!("events/OrderPaid.{version}.avsc"), "{}")], "name it OrderPaid.avsc, or OrderPaid.v1.avsc");
     }

@@ -37,6 +37,15 @@ pub async fn checkpoints(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// Creates the tables and functions that every read model has, in the schema that is first on the search path; or brings
+/// them up to date.
+///
+/// # Errors
+/// When Postgres refuses or does not answer.
+pub async fn create_checkpoints(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(include_str!("sql/create.sql")).await
+}
+
 /// The checkpoints of these partitions, each of which has a row afterwards. The read model must be of this log alone: its
 /// tables tell no log from another.
 pub(crate) async fn begin(

@@ -1,0 +1,115 @@
+//! Folders that describe a projector in SQL: `millrace projector apply` and `check`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use deadpool_postgres::Object;
+use millrace_runtime::postgres;
+use millrace_schemas::{FolderProblem, LogName, RecordSchema, Topic};
+use millrace_sql_projector::{ProjectorFolder, SqlProjectorError};
+use millrace_store::Log;
+
+use super::report::{ApplyReport, CheckReport};
+use crate::cli::SettingsArguments;
+use crate::exit::{NO, Usage};
+use crate::logs::Logs;
+use crate::output::Output;
+
+/// Runs `apply`. The answer is no when something in the folder is wrong.
+pub(super) async fn apply(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    dir: &Path,
+    start_over: bool,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let report = ApplyReport::new(dir, apply_folder(logs, settings, dir, start_over).await)?;
+    output.print(&report, ApplyReport::text)?;
+    Ok(ending(&report.problems))
+}
+
+/// Runs `check`. The answer is no when something in the folder is wrong.
+pub(super) async fn check(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    dir: &Path,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let report = CheckReport::new(dir, check_folder(logs, settings, dir).await)?;
+    output.print(&report, CheckReport::text)?;
+    Ok(ending(&report.problems))
+}
+
+fn ending(problems: &[FolderProblem]) -> ExitCode {
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) }
+}
+
+async fn apply_folder(
+    logs: &Logs,
+    settings: &SettingsArguments,
+    dir: &Path,
+    start_over: bool,
+) -> anyhow::Result<millrace_sql_projector::Applied> {
+    let folder = read(dir)?;
+    if logs.has_projector(&folder.name) {
+        let problem = format!("name: this program has a projector {} of its own: choose another name", folder.name);
+        return Err(refused(ProjectorFolder::PROJECTOR, problem).into());
+    }
+    let mut sources = Sources::open(settings, &folder).await?;
+    let Sources { client, log, schemas } = &mut sources;
+    Ok(millrace_sql_projector::apply(client, &folder, log, schemas, start_over).await?)
+}
+
+async fn check_folder(
+    logs: &Logs,
+    arguments: &SettingsArguments,
+    dir: &Path,
+) -> anyhow::Result<millrace_sql_projector::Checked> {
+    let folder = read(dir)?;
+    let mut sources = Sources::open(arguments, &folder).await?;
+    let Sources { client, log, schemas } = &mut sources;
+    let mut settings = arguments.load()?;
+    log.as_str().clone_into(&mut settings.log);
+    let described = logs.find(&settings).await?;
+    Ok(millrace_sql_projector::check(client, &folder, schemas, &described.definition().stream_types).await?)
+}
+
+fn read(dir: &Path) -> anyhow::Result<ProjectorFolder> {
+    if !dir.is_dir() {
+        return Err(Usage(format!("{} is not a folder", dir.display())).into());
+    }
+    Ok(ProjectorFolder::read(dir).map_err(SqlProjectorError::Refused)?)
+}
+
+fn refused(file: &str, problem: String) -> SqlProjectorError {
+    SqlProjectorError::Refused(vec![FolderProblem { file: file.to_owned(), problem }])
+}
+
+/// What a folder is held against.
+struct Sources {
+    client: Object,
+    log: LogName,
+    /// The newest schema of each event type.
+    schemas: BTreeMap<String, &'static RecordSchema>,
+}
+
+impl Sources {
+    /// The log is the one of the flag `--log`, or else the folder's.
+    async fn open(arguments: &SettingsArguments, folder: &ProjectorFolder) -> anyhow::Result<Self> {
+        let settings = arguments.load()?;
+        let url = settings.postgres_url()?;
+        let client = postgres::connect(&postgres::pool(url, "public", 1)?, url).await?;
+        let log = arguments.log.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| folder.log.clone());
+        let mut newest: BTreeMap<String, (i32, &'static RecordSchema)> = BTreeMap::new();
+        let stored = Log::open(&client, log.clone()).await?.stored_schemas(&client).await?;
+        for known in stored.iter().filter(|known| known.schema.topic == Topic::Events) {
+            let place = newest.entry(known.schema.name.clone()).or_insert((known.version, known.schema));
+            if known.version > place.0 {
+                *place = (known.version, known.schema);
+            }
+        }
+        let schemas = newest.into_iter().map(|(event, (_, schema))| (event, schema)).collect();
+        Ok(Self { client, log, schemas })
+    }
+}

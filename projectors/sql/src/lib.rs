@@ -1,0 +1,33 @@
+//! Projectors described in SQL alone: a folder with the tables of a read model, and one statement for each event type.
+//!
+//! Promises: nothing of a folder takes effect before all of it has been checked on the real Postgres; the events of a
+//! batch have an effect as if they had been applied one by one, in the order of each partition, provided that the
+//! statements do not depend on where batches end, which [`check`] tests on generated events.
+//!
+//! This crate knows no log: what an event is made of comes from its Avro schema.
+
+mod apply;
+mod batch;
+mod check;
+mod columns;
+mod decode;
+mod definition;
+mod error;
+mod folder;
+mod generated;
+mod place;
+mod projector;
+mod quoted;
+mod reduce;
+mod role;
+mod rounds;
+mod statement;
+mod tables;
+mod volatile;
+
+pub use apply::{Applied, Ending, apply};
+pub use check::{Checked, check};
+pub use definition::{StoredProjector, names_of_log, stored};
+pub use error::SqlProjectorError;
+pub use folder::ProjectorFolder;
+pub use projector::SqlProjector;

@@ -1,0 +1,59 @@
+//! A projector that runs SQL.
+
+use deadpool_postgres::Transaction;
+use futures::future::BoxFuture;
+use millrace_projector_runner::{ApplyError, Event, Projector};
+use uuid::Uuid;
+
+use crate::definition::StoredProjector;
+use crate::error::SqlProjectorError;
+use crate::statement::Statements;
+
+/// Keeps the read model of a folder that was applied.
+#[derive(Debug)]
+pub struct SqlProjector {
+    name: &'static str,
+    definition: Uuid,
+    statements: Statements,
+}
+
+impl SqlProjector {
+    /// The projector that was applied. A process makes few of them: the name stays for the life of the process.
+    ///
+    /// # Errors
+    /// When this version of the program can't read its definition.
+    pub fn new(stored: &StoredProjector) -> Result<Self, SqlProjectorError> {
+        let name: &'static str = stored.folder.name.clone().leak();
+        let statements = Statements::new(&stored.folder, &stored.schemas).map_err(|problems| {
+            let reason = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            SqlProjectorError::Unreadable { name: name.to_owned(), reason }
+        })?;
+        Ok(Self { name, definition: stored.id, statements })
+    }
+}
+
+impl Projector for SqlProjector {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// None: its tables are made when its folder is applied.
+    fn migrations(&self) -> refinery::Runner {
+        refinery::Runner::new(&[])
+    }
+
+    fn apply<'a>(
+        &'a self,
+        transaction: &'a Transaction<'a>,
+        events: &'a [Event],
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
+        Box::pin(async move {
+            let begin = transaction.prepare_cached(include_str!("sql/begin.sql")).await?;
+            if transaction.query_opt(&begin, &[&self.definition]).await?.is_none() {
+                let again = "another definition of the projector was applied meanwhile: start this one again";
+                return Err(ApplyError::Senseless(again.to_owned()));
+            }
+            self.statements.apply(transaction, events).await
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! Finds few events that show a problem which many have shown.
+
+/// Leaves out items, as long as what remains still shows the problem.
+///
+/// # Errors
+/// The first error of `shows`.
+pub(crate) async fn reduced<T: Clone, E>(
+    mut items: Vec<T>,
+    mut shows: impl AsyncFnMut(&[T]) -> Result<bool, E>,
+) -> Result<Vec<T>, E> {
+    let mut size = items.len() / 2;
+    while size > 0 {
+        let mut start = 0;
+        while start < items.len() {
+            let end = items.len().min(start + size);
+            let mut fewer = items.clone();
+            fewer.drain(start..end);
+            if !fewer.is_empty() && shows(&fewer).await? {
+                items = fewer;
+            } else {
+                start = end;
+            }
+        }
+        size /= 2;
+    }
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_matter_is_left_out() {
+        let shows = async |items: &[u32]| Ok::<_, ()>(items.contains(&17) && items.contains(&42));
+        assert_eq!(reduced((0..100).collect(), shows).await, Ok(vec![17, 42]));
+    }
+}

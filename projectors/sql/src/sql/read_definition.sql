@@ -1,0 +1,2 @@
+-- :schema the projector's
+SELECT id, log, files, schemas, role FROM :schema.projector_definition
