@@ -1,9 +1,10 @@
-//! The guide `docs/guides/your-own-log.md`, followed to the letter: its files written, its commands run, in their order.
+//! The guides `docs/guides/your-own-log.md` and `projectors.md`, followed to the letter: their files written, their commands
+//! run, in their order.
 
 use crate::shell::Shell;
 use crate::world::{World, wait_until};
 
-crate::promises![the_guide_to_a_log_of_ones_own_works_step_by_step];
+crate::promises![the_guide_to_a_log_of_ones_own_works_step_by_step, the_guide_to_a_first_projector_works_step_by_step];
 
 /// A fenced block of the guide.
 struct Block<'g> {
@@ -15,8 +16,9 @@ struct Block<'g> {
 }
 
 async fn the_guide_to_a_log_of_ones_own_works_step_by_step(world: World) {
-    let guide = guide();
-    let mut reader = reader(&world).await;
+    let guide = guide("your-own-log.md");
+    let mut reader = reader(&world);
+    reader.run("python3 -m venv python && python/bin/pip install --quiet confluent-kafka").await;
     let has_kcat = std::process::Command::new("kcat").arg("-V").output().is_ok();
     let (mut steps, mut opened) = (0, 3);
     for block in blocks(&guide) {
@@ -49,14 +51,43 @@ async fn the_guide_to_a_log_of_ones_own_works_step_by_step(world: World) {
     .await;
 }
 
-/// The text of the guide.
-fn guide() -> String {
-    std::fs::read_to_string("../docs/guides/your-own-log.md").expect("the guide")
+async fn the_guide_to_a_first_projector_works_step_by_step(world: World) {
+    let guide = guide("projectors.md");
+    let mut reader = reader(&world);
+    let domains = std::path::absolute("../domains").expect("the checkout");
+    std::os::unix::fs::symlink(domains, reader.folder.join("domains")).expect("a link");
+    let (mut steps, mut lines) = (0, 0);
+    for block in blocks(&guide) {
+        match (block.language, block.label) {
+            ("sh", "stack" | "psql") => {} // the servers run already; the test looks by itself
+            ("sh", _) => {
+                reader.run(&block.text).await;
+                steps += 1;
+            }
+            (_, file) => {
+                reader.write(file, &block.text);
+                lines += block.text.lines().count();
+            }
+        }
+    }
+    assert_eq!(steps, 3, "steps of the guide");
+    assert!(lines <= 30, "the projector has {lines} lines");
+    let client = world.pool(1).get().await.expect("Postgres");
+    let sql = "SELECT customer_id, orders, cancelled, total_minor::bigint FROM by_day.totals";
+    let rows = client.query(sql, &[]).await.expect("totals");
+    let shown: Vec<(String, i64, i64, i64)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
+    assert_eq!(shown, [("ada".to_owned(), 2, 1, 300)]);
+}
+
+/// The text of a guide.
+fn guide(file: &str) -> String {
+    std::fs::read_to_string(format!("../docs/guides/{file}")).expect("the guide")
 }
 
 /// The guide's block that starts a stack.
 pub fn start_of_a_stack() -> String {
-    let guide = guide();
+    let guide = guide("your-own-log.md");
     let block = blocks(&guide).into_iter().find(|block| block.label == "stack");
     block.expect("a block that starts a stack").text
 }
@@ -74,10 +105,8 @@ fn blocks(guide: &str) -> Vec<Block<'_>> {
 }
 
 /// Somebody who reads the guide, with a shell in an empty folder.
-async fn reader(world: &World) -> Shell {
+fn reader(world: &World) -> Shell {
     let mut environment = world.environment_and(&[]);
     environment.retain(|(name, _)| name != "MILLRACE_LOG" && name != "MILLRACE_PARTITIONS");
-    let mut shell = Shell::new(world.stack.data_dir().join(format!("guide-{}", world.log)), environment);
-    shell.run("python3 -m venv python && python/bin/pip install --quiet confluent-kafka").await;
-    shell
+    Shell::new(world.stack.data_dir().join(format!("guide-{}", world.log)), environment)
 }

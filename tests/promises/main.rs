@@ -33,6 +33,7 @@ mod search;
 mod second_broker;
 mod service;
 mod shell;
+mod sql_projector;
 mod standby;
 mod taken_up;
 mod taking_effect_once;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         rust_log::promises(),
         overtaken::promises(),
         hanging::promises(),
+        sql_projector::promises(),
         standby::promises(),
         leaderless::promises(),
         logical::promises(),

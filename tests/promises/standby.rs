@@ -146,7 +146,7 @@ fn program(world: &World) -> PathBuf {
 }
 
 /// A session of the superuser, who has the password of the stack.
-async fn superuser(url: &reqwest::Url) -> Session {
+pub async fn superuser(url: &reqwest::Url) -> Session {
     let mut config: tokio_postgres::Config = url.as_str().parse().expect("an address");
     config.user("postgres");
     crate::world::wait_for("the standby answers", async || {

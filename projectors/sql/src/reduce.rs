@@ -9,6 +9,7 @@ pub(crate) async fn reduced<T: Clone, E>(
     mut shows: impl AsyncFnMut(&[T]) -> Result<bool, E>,
 ) -> Result<Vec<T>, E> {
     let mut size = items.len() / 2;
+    let mut before = items.len();
     while size > 0 {
         let mut start = 0;
         while start < items.len() {
@@ -18,10 +19,15 @@ pub(crate) async fn reduced<T: Clone, E>(
             if !fewer.is_empty() && shows(&fewer).await? {
                 items = fewer;
             } else {
-                start = end;
+                start += 1;
             }
         }
         size /= 2;
+        // what could not be left out before may be by now
+        if size == 0 && items.len() < before {
+            before = items.len();
+            size = items.len() / 2;
+        }
     }
     Ok(items)
 }
