@@ -16,6 +16,7 @@ mod leaderless;
 mod logical;
 mod long_stream;
 mod metadata;
+mod missed;
 mod older_client;
 mod outages;
 mod overtaken;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         unreadable::promises(),
         publishable::promises(),
         projection::promises(),
+        missed::promises(),
         search::promises(),
         read_your_writes::promises(),
         durable::promises(),

@@ -2,27 +2,32 @@
 //!
 //! In every partition it checks that Postgres holds positions 1..n; that the topic holds the same events byte for byte,
 //! in the same order, each once, and nothing else (retention may have deleted the first ones); and that each read model
-//! has applied all n events, and none that Postgres lacks. While events come, n is the head when the audit began, and
+//! has applied all n events, and none that Postgres lacks: it keeps their count and the hash of their ids. Where that
+//! hash differs, the fingerprints of its events name the first that Postgres does not have there. While events come, n is the head when the audit began, and
 //! the audit compares the topic to the end that it had when it began to read it. For a ledger, the audit also computes
 //! the reporting read model again from the log, with its own arithmetic, at exactly the read model's checkpoints.
 
+mod applied;
 mod books;
 mod difference;
+mod parting;
 mod partition;
 mod report;
 mod tail;
 mod topic;
 mod waiting;
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use millrace_domains::ledger::Ledger;
+use millrace_projector_runner::Tally;
 use millrace_projectors::reporting::ReportingSnapshot;
 use millrace_runtime::kafka::client_config;
 use millrace_runtime::{Settings, postgres};
-use millrace_schemas::LogName;
+use millrace_schemas::{LogName, RecordedEvent};
 use millrace_store::Log;
 use millrace_writer::Domain;
 use rdkafka::ClientConfig;
@@ -31,12 +36,13 @@ use crate::cli::AuditArguments;
 use crate::exit::NO;
 use crate::logs::Logs;
 use crate::output::Output;
+use applied::{Applied, Tallies, tallies};
 use books::Books;
 use difference::{Difference, Stand};
 use partition::compare;
 use report::PartitionReport;
 pub use report::{Report, text};
-use waiting::{Checkpoints, wait_for};
+use waiting::wait_for;
 
 /// Runs the command. The answer is no when something differs.
 pub async fn run(
@@ -89,17 +95,22 @@ impl Audit {
     /// The first [`Difference`]; or a server does not answer.
     async fn compare(&self, patience: Duration, report: &mut Report) -> anyhow::Result<()> {
         let heads = self.log.positions(&self.pool.get().await?).await?;
-        let mut checkpoints = wait_for(self, &heads, patience).await?;
+        wait_for(self, &heads, patience).await?;
         let mut books = self.books().await?;
-        if let Some(books) = &books {
-            // The books were read later: their balances belong to their own, perhaps newer, checkpoints.
-            checkpoints.insert(REPORTING.to_owned(), books.shown.checkpoints.clone());
-        }
+        // later than the books: so the comparison goes at least as far as these
+        let tallies = tallies(self).await?;
         for (partition, head) in heads {
-            let stand = stand(partition, head, &checkpoints);
-            let look = |event: &_| books.as_mut().map_or(Ok(()), |books| books.take_in(event));
+            let stand = stand(partition, head, &tallies);
+            let mut applied = Applied::new(partition, &tallies);
+            let look = |event: &RecordedEvent| {
+                applied.take_in(event);
+                books.as_mut().map_or(Ok(()), |books| books.take_in(event))
+            };
             let compared = compare(self, &stand, look).await?;
             let behind = stand.none_behind();
+            if let Some(parted) = applied.parted() {
+                return Err(parting::find(self, partition, &parted).await?.into());
+            }
             report.events += stand.end();
             report.partitions.push(PartitionReport {
                 partition,
@@ -127,7 +138,8 @@ impl Audit {
     }
 }
 
-fn stand(partition: i32, head: i64, checkpoints: &Checkpoints) -> Stand {
-    let at = checkpoints.iter().map(|(name, at)| (name.clone(), at.get(&partition).copied().unwrap_or(0)));
+fn stand(partition: i32, head: i64, tallies: &Tallies) -> Stand {
+    let position = |of: &HashMap<i32, Tally>| of.get(&partition).map_or(0, |tally| tally.position);
+    let at = tallies.iter().map(|(name, of)| ((*name).to_owned(), position(of)));
     Stand { partition, head, read_models: at.collect() }
 }

@@ -58,7 +58,7 @@ pub(super) async fn compare(
 }
 
 /// Reads the events of a partition from Postgres, page by page from the first on.
-struct LogEvents<'a> {
+pub(super) struct LogEvents<'a> {
     log: &'a Log,
     client: Object,
     page: VecDeque<RecordedEvent>,
@@ -67,13 +67,13 @@ struct LogEvents<'a> {
 }
 
 impl<'a> LogEvents<'a> {
-    async fn of(audit: &'a Audit, partition: i32) -> anyhow::Result<Self> {
+    pub(super) async fn of(audit: &'a Audit, partition: i32) -> anyhow::Result<Self> {
         let client = audit.pool.get().await?;
         Ok(Self { log: &audit.log, client, page: VecDeque::new(), cursor: Cursor::start(partition) })
     }
 
     /// The next event; `None` when Postgres has no further event yet.
-    async fn next(&mut self) -> anyhow::Result<Option<RecordedEvent>> {
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<RecordedEvent>> {
         if self.page.is_empty() {
             let page = self.log.read(&self.client, &[self.cursor], PAGE).await?;
             if let Some(fork) = page.forks.first() {

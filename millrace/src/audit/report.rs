@@ -55,7 +55,7 @@ pub fn text(report: &Report) -> String {
     match &report.first_difference {
         None => format!(
             "audit of {log}: ok\n  {} events in {} partitions: positions 1..n in Postgres, the same in the topic in the \
-             same\n  order, byte for byte, applied by every read model\n{deleted}{}  {:.1} s",
+             same\n  order, byte for byte, applied by every read model, by count and hash of their ids\n{deleted}{}  {:.1} s",
             report.events,
             report.partitions.len(),
             computed_again(report.accounts),

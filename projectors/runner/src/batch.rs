@@ -69,9 +69,7 @@ impl Batch {
 
     /// The step of the checkpoint over some events of one partition.
     pub(crate) fn step(&self, run: &Range<usize>) -> Option<Move> {
-        let events = self.events.get(run.clone())?;
-        let (first, last) = (events.first()?, events.last()?);
-        Some(Move { partition: first.partition, from: first.position - 1, to: last.position })
+        Move::over(self.events.get(run.clone())?)
     }
 
     /// The steps over all of it.

@@ -31,7 +31,7 @@ mod schemas;
 mod sharing;
 mod spans;
 
-pub use checkpoints::{checkpoints, create_checkpoints};
+pub use checkpoints::{Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, tallies};
 pub use error::ProjectorError;
 pub use migrate::migrate;
 pub use projector::{ApplyError, Event, Projector};

@@ -127,7 +127,7 @@ impl ReadModel {
         // sent together: round trips are most of what little work costs
         let (advanced, applied) = tokio::join!(
             biased;
-            checkpoints::advance(&transaction, &self.log, steps),
+            checkpoints::advance(&transaction, &self.log, steps, events),
             self.projector.apply(&transaction, events),
         );
         if !advanced? {

@@ -1,14 +1,31 @@
-//! How far a read model has applied each partition. It is the read model's own word, in its own database, and the only
-//! one that counts.
+//! How far a read model has applied each partition, and which events these were. It is the read model's own word, in its
+//! own database, and the only one that counts.
+
+mod fingerprint;
 
 use std::collections::HashMap;
 
 use deadpool_postgres::{Pool, Transaction};
 use millrace_schemas::LogName;
-use tokio_postgres::GenericClient;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Row};
 
-use crate::ProjectorError;
+pub use fingerprint::{event_hash, fingerprint};
+
+use crate::{Event, ProjectorError};
+use fingerprint::PRINT;
+
+/// What a read model has applied of one partition.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The position applied last; 0 before the first.
+    pub position: i64,
+    /// How many events were applied.
+    pub events: i64,
+    /// The XOR of their [`event_hash`].
+    pub ids_hash: u64,
+}
 
 /// A partition's step from one position to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +36,17 @@ pub(crate) struct Move {
     pub(crate) from: i64,
     /// The position applied last after.
     pub(crate) to: i64,
+    /// The XOR of the hashes of the events between.
+    ids_hash: u64,
+}
+
+impl Move {
+    /// The step over some events of one partition, which stand in order without a hole; `None` over none.
+    pub(crate) fn over(events: &[Event]) -> Option<Self> {
+        let (first, last) = (events.first()?, events.last()?);
+        let ids_hash = events.iter().fold(0, |hash, event| hash ^ event_hash(event.position, event.event_id));
+        Some(Self { partition: first.partition, from: first.position - 1, to: last.position, ids_hash })
+    }
 }
 
 /// The position that the read model in `schema` (its projector's name) has applied last, per partition of `log`. A
@@ -31,10 +59,44 @@ pub async fn checkpoints(
     schema: &str,
     log: &LogName,
 ) -> Result<HashMap<i32, i64>, ProjectorError> {
-    let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
-    let rows = client.query(&include_str!("sql/read.sql").replace(":schema", &quoted), &[&log.as_str()]).await;
+    let tallies = tallies(client, schema, log).await?;
+    Ok(tallies.into_iter().map(|(partition, tally)| (partition, tally.position)).collect())
+}
+
+/// The same, with count and hash of the events applied.
+///
+/// # Errors
+/// When the read model's tables are not there, or Postgres does not answer.
+pub async fn tallies(
+    client: &impl GenericClient,
+    schema: &str,
+    log: &LogName,
+) -> Result<HashMap<i32, Tally>, ProjectorError> {
+    let rows = client.query(&in_schema(include_str!("sql/read.sql"), schema), &[&log.as_str()]).await;
     let rows = rows.map_err(|error| not_migrated(schema, error))?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let tally = |row: &Row| {
+        let (position, events, ids_hash): (i64, i64, i64) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        Ok((row.try_get(0)?, Tally { position, events, ids_hash: ids_hash.cast_unsigned() }))
+    };
+    rows.iter().map(tally).collect()
+}
+
+/// The rows of fingerprints from the one that begins with position `first` on: the first position of each, and the
+/// [`fingerprint`] of each of its events. At most `limit` rows.
+///
+/// # Errors
+/// When the read model's tables are not there, or Postgres does not answer.
+pub async fn fingerprints(
+    client: &impl GenericClient,
+    schema: &str,
+    (log, partition): (&LogName, i32),
+    first: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Vec<[u8; PRINT]>)>, ProjectorError> {
+    let sql = in_schema(include_str!("sql/fingerprints.sql"), schema);
+    let rows = client.query(&sql, &[&log.as_str(), &partition, &first, &limit]).await;
+    let rows = rows.map_err(|error| not_migrated(schema, error))?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, fingerprint::split(row.try_get(1)?)))).collect()
 }
 
 /// Creates the tables and functions that every read model has, in the schema that is first on the search path; or brings
@@ -64,19 +126,33 @@ pub(crate) async fn begin(
     checkpoints(&**client, name, log).await
 }
 
-/// Moves checkpoints inside the transaction that applies what lies between; false when one of them stands elsewhere
-/// by now, and the transaction must not commit.
+/// Moves checkpoints over `events` inside the transaction that applies them; false when one of them stands elsewhere by
+/// now, and the transaction must not commit.
 pub(crate) async fn advance(
     transaction: &Transaction<'_>,
     log: &LogName,
     moves: &[Move],
+    events: &[Event],
 ) -> Result<bool, tokio_postgres::Error> {
     let partitions: Vec<i32> = moves.iter().map(|m| m.partition).collect();
     let from: Vec<i64> = moves.iter().map(|m| m.from).collect();
     let to: Vec<i64> = moves.iter().map(|m| m.to).collect();
+    let hashes: Vec<i64> = moves.iter().map(|m| m.ids_hash.cast_signed()).collect();
+    let rows = fingerprint::rows(events);
+    let row_partitions: Vec<i32> = rows.iter().map(|row| row.partition).collect();
+    let first: Vec<i64> = rows.iter().map(|row| row.first).collect();
+    let last: Vec<i64> = rows.iter().map(|row| row.last).collect();
+    let prints: Vec<&[u8]> = rows.iter().map(|row| row.prints.as_slice()).collect();
     let statement = transaction.prepare_cached(include_str!("sql/advance.sql")).await?;
-    let moved = transaction.execute(&statement, &[&log.as_str(), &partitions, &from, &to]).await?;
+    let parameters: [&(dyn ToSql + Sync); 9] =
+        [&log.as_str(), &partitions, &from, &to, &hashes, &row_partitions, &first, &last, &prints];
+    let moved = transaction.execute(&statement, &parameters).await?;
     Ok(moved == moves.len() as u64)
+}
+
+/// A statement on the tables of a read model.
+fn in_schema(sql: &str, schema: &str) -> String {
+    sql.replace(":schema", &format!("\"{}\"", schema.replace('"', "\"\"")))
 }
 
 fn not_migrated(schema: &str, error: tokio_postgres::Error) -> ProjectorError {

@@ -4,8 +4,22 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     log       text    NOT NULL,
     partition integer NOT NULL,
     position  bigint  NOT NULL CHECK (position >= 0),
+    -- how many events were applied, and the hash of their ids: the audit holds both against the log
+    events    bigint  NOT NULL DEFAULT 0,
+    ids_hash  bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (log, partition)
 ) WITH (fillfactor = 50);
+
+-- Four bytes of each applied event's hash, in order of position: where a hash of ids differs from the log's, they say
+-- from which event on. A row has the events from position first to last, at most 256.
+CREATE TABLE IF NOT EXISTS fingerprints (
+    log       text    NOT NULL,
+    partition integer NOT NULL,
+    first     bigint  NOT NULL,
+    last      bigint  NOT NULL,
+    prints    bytea   NOT NULL,
+    PRIMARY KEY (log, partition, first)
+);
 
 -- Whether the read model shows the writes of a token: <log>/<partition>@<position>, several joined by commas. The body is
 -- bound to the table itself, so it follows the schema when that is renamed. NULL for NULL: a command without a token has

@@ -1,0 +1,2 @@
+-- $1 log, $2 partition, $3 first position of the first row, $4 most rows; :schema the read model's
+SELECT first, prints FROM :schema.fingerprints WHERE log = $1 AND partition = $2 AND first >= $3 ORDER BY first LIMIT $4
