@@ -33,6 +33,11 @@ impl Output {
     }
 }
 
+/// How many there are of something: "1 problem", "2 problems".
+pub fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Text from outside as it may be shown: a control character could make the terminal show something else.
 pub fn escaped(text: &str) -> String {
     let character = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

@@ -69,6 +69,18 @@ pub enum EncodeError {
     },
 }
 
+impl EncodeError {
+    /// The place in the record and what is wrong there, without the record's name.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::NoSuchRecord(_) => self.to_string(),
+            Self::Mismatch { mismatch, .. } => mismatch.to_string(),
+            Self::Type { reason, .. } => reason.clone(),
+            Self::Avro { source, .. } => source.to_string(),
+        }
+    }
+}
+
 /// Why a value can't be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -209,11 +221,7 @@ impl Received<'static> {
     /// Unreadable, when the JSON does not fit the schema; the error names the place.
     pub fn from_json(schema: &'static RecordSchema, json: &serde_json::Value) -> Result<Self, DecodeError> {
         let datum = schema.encode_json(json).map_err(|error| {
-            let problem = match error {
-                EncodeError::Mismatch { mismatch, .. } => mismatch.to_string(),
-                other => other.to_string(),
-            };
-            DecodeError::unreadable("schema_mismatch", format!("{}: {problem}", schema.name))
+            DecodeError::unreadable("schema_mismatch", format!("{}: {}", schema.name, error.problem()))
         })?;
         Ok(Self { schema, newest: Some(schema), datum: datum.into() })
     }

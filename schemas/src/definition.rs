@@ -114,6 +114,14 @@ impl LogDefinition {
         &self.records
     }
 
+    /// The names of the records on a topic, without namespaces, in alphabetical order.
+    pub fn names(&self, topic: Topic) -> Vec<&str> {
+        let of_topic = self.records.iter().filter(|record| record.topic == topic);
+        let mut names: Vec<&str> = of_topic.map(|record| record.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The record with that name on a topic; the name may have its namespace or not.
     pub fn record(&self, topic: Topic, name: &str) -> Option<&RecordDefinition> {
         self.records.iter().find(|record| record.topic == topic && (record.name == name || record.full_name == name))

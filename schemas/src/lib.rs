@@ -31,7 +31,7 @@ pub use definition::{LogDefinition, RecordDefinition, SchemaError, Topic};
 pub use event::{Metadata, RecordedEvent};
 pub use evolution::{Incompatibility, incompatibilities};
 pub use expected_version::{ExpectedVersion, ParseExpectedVersionError};
-pub use log_folder::{FolderProblem, LogFolder};
+pub use log_folder::{FolderProblem, LogFolder, in_one_line};
 pub use log_name::{LogName, ParseLogNameError};
 pub use logical::{Decimal, DecimalType, parse_uuid};
 pub use outcome::{Outcome, OutcomeKind, StreamVersion};

@@ -23,6 +23,7 @@ mod read;
 mod schemas;
 mod size;
 pub mod sql_state;
+mod stream_types;
 
 pub use announcements::Announcements;
 pub use append::{AppendBatch, Appended, NewCommand, NewEvent};

@@ -71,18 +71,24 @@ async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(wor
         runtime.block_on(millrace_writer::run(Arc::new(Faulty), &settings, Health::default(), stop))
     });
     let client = Client::new(&world);
-    let bad = ["wrong type", "missing", "unknown field", "too large"];
-    for (n, kind) in bad.iter().enumerate() {
+    let bad = [
+        ("wrong type", "account_id: expected a text, found an integer"),
+        ("missing", "account_id: the field is missing"),
+        ("unknown field", "AccountClosed has no field \"more\"; it has: account_id"),
+        ("too large", "it has 1000003 bytes, more than 900000"),
+    ];
+    for (n, (kind, _)) in bad.iter().enumerate() {
         client.send(&JsonCommand::close(format!("bad-{n}"), kind)).await;
     }
     client.send(&JsonCommand::close("good", "fine")).await;
-    for n in 0..bad.len() {
+    for (n, (_, problem)) in bad.iter().enumerate() {
         let outcome = world.outcome(&format!("bad-{n}")).await;
         assert_eq!(
             (&outcome["outcome"], &outcome["code"]),
             (&"rejected".into(), &"not_publishable".into()),
             "{outcome}"
         );
+        assert_eq!(outcome["message"], format!("AccountClosed can't be published: {problem}."));
     }
     assert_eq!(world.outcome("good").await["outcome"], "accepted");
     let published = client.read_at_least(&world.log.events_topic(), 2).await;

@@ -163,7 +163,7 @@ impl<'d, D: Domain> Draft<'d, D> {
         let name = self.domain.event_name(&event);
         let refused = |problem: &str| not_publishable(name, problem);
         let numbered = self.encoder.event(name).ok_or_else(|| refused("the log definition has no such event"))?;
-        let datum = numbered.schema.encode(&event).map_err(|error| refused(&error.to_string()))?;
+        let datum = numbered.schema.encode(&event).map_err(|error| refused(&error.problem()))?;
         // The log must not have an event that readers can't read: it would halt every read model.
         numbered.schema.check(&datum).map_err(|error| refused(&error.to_string()))?;
         check_size(name, &datum)?;

@@ -1,9 +1,8 @@
 //! From the files that a log keeps to its domain.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
-use millrace_schemas::{LogDefinition, LogFolder};
+use millrace_schemas::{LogDefinition, LogFolder, in_one_line};
 
 use crate::{DeclaredDomain, Domain, NoRules};
 
@@ -28,13 +27,13 @@ impl Described {
     /// # Errors
     /// All problems that were found; most likely a newer version of the program has applied the files.
     pub fn from_files(files: BTreeMap<String, String>) -> Result<Self, DefinitionError> {
-        let folder = LogFolder::from_files(files).map_err(|problems| joined(&problems))?;
+        let folder = LogFolder::from_files(files).map_err(|problems| DefinitionError(in_one_line(&problems)))?;
         let LogFolder { definition, files, .. } = folder;
         match files.get(LogFolder::DOMAIN) {
             None => Ok(Self::Append(NoRules { definition })),
             Some(rules) => {
                 let domain = DeclaredDomain::load(definition, LogFolder::DOMAIN, rules);
-                domain.map(Self::Declared).map_err(|error| joined(&error.problems))
+                domain.map(Self::Declared).map_err(|error| DefinitionError(in_one_line(&error.problems)))
             }
         }
     }
@@ -46,11 +45,6 @@ impl Described {
             Self::Append(domain) => domain.definition(),
         }
     }
-}
-
-fn joined(problems: &[impl Display]) -> DefinitionError {
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    DefinitionError(problems.join("; "))
 }
 
 /// A domain that takes the place of an earlier one of its log.

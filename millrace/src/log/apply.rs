@@ -16,9 +16,11 @@ use millrace_store::Log;
 
 use super::check::stored_folder;
 use super::connection::{connect, open};
+use super::existing::of_log;
 use super::plan::{AT_ONCE, Plan};
 use super::report::{ApplyReport, Ending, text};
 use super::rules::check_rules;
+use super::{check_name, name_problem};
 use crate::cli::ApplyArguments;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
@@ -37,11 +39,20 @@ pub(super) async fn run(
     Ok(if report.result == Ending::Refused { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
 
-/// Reads the folder, with all checks that need no server.
+/// Reads the folder, with all checks that need no server. `other_name` is the name of its log, if it is not the folder's
+/// own.
 ///
 /// # Errors
-/// When there is no such folder. The inner error has everything that is wrong with it.
-pub(super) fn sound_folder(dir: &Path) -> anyhow::Result<Result<LogFolder, Vec<FolderProblem>>> {
+/// When there is no such folder, or no log may have the other name. The inner error has everything that is wrong with
+/// the folder.
+pub(super) fn sound_folder(
+    logs: &Logs,
+    dir: &Path,
+    other_name: Option<&LogName>,
+) -> anyhow::Result<Result<LogFolder, Vec<FolderProblem>>> {
+    if let Some(name) = other_name {
+        check_name(logs, name)?;
+    }
     if !dir.is_dir() {
         return Err(Usage(format!("{} is not a folder", dir.display())).into());
     }
@@ -49,7 +60,9 @@ pub(super) fn sound_folder(dir: &Path) -> anyhow::Result<Result<LogFolder, Vec<F
         Ok(folder) => folder,
         Err(problems) => return Ok(Err(problems)),
     };
-    let problems = check_rules(&folder);
+    let own_name = if other_name.is_none() { name_problem(logs, &folder.name) } else { None };
+    let own_name = own_name.map(|problem| of_log(format!("name: {problem}: choose another name, or apply with --as")));
+    let problems: Vec<FolderProblem> = own_name.into_iter().chain(check_rules(&folder)).collect();
     Ok(if problems.is_empty() { Ok(folder) } else { Err(problems) })
 }
 
@@ -60,10 +73,9 @@ async fn apply(
     name: Option<LogName>,
     dry_run: bool,
 ) -> anyhow::Result<ApplyReport> {
-    match sound_folder(dir)? {
+    match sound_folder(logs, dir, name.as_ref())? {
         Ok(folder) => {
             let name = name.unwrap_or_else(|| folder.name.clone());
-            super::check_name(logs, &name)?;
             apply_folder(settings, folder, name, dry_run).await
         }
         Err(problems) => Ok(refused(name.map_or(dir.display().to_string(), String::from), problems)),

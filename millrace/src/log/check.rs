@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use deadpool_postgres::GenericClient;
 use millrace_schemas::{
-    FolderProblem, LogDefinition, LogFolder, LogName, RecordDefinition, RecordSchema, incompatibilities,
+    FolderProblem, LogDefinition, LogFolder, LogName, RecordDefinition, RecordSchema, in_one_line, incompatibilities,
 };
 use millrace_store::{Log, StoredDefinition, StoredSchema};
 use serde::Serialize;
@@ -18,7 +18,8 @@ use super::rules::check_rules;
 use super::show::newest;
 use crate::cli::SettingsArguments;
 use crate::exit::{NO, Usage};
-use crate::output::Output;
+use crate::logs::Logs;
+use crate::output::{Output, counted};
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -34,12 +35,13 @@ struct Checked {
 
 /// Runs the command. The answer is no when something is wrong.
 pub(super) async fn run(
+    logs: &Logs,
     arguments: &SettingsArguments,
     what: Option<PathBuf>,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let checked = match &what {
-        Some(dir) if dir.is_dir() => check_folder(dir)?,
+        Some(dir) if dir.is_dir() => check_folder(logs, dir)?,
         what => {
             let name = what.as_ref().map(|name| log_name(name)).transpose()?;
             let settings = arguments.load()?;
@@ -58,14 +60,12 @@ pub(super) async fn run(
 /// # Errors
 /// When this version of the program can't read it.
 pub(super) fn stored_folder(log: &Log, definition: &StoredDefinition) -> anyhow::Result<LogFolder> {
-    LogFolder::from_files(definition.files.clone()).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the definition of log {} can't be read: {}", log.name(), problems.join("; "))
-    })
+    LogFolder::from_files(definition.files.clone())
+        .map_err(|problems| anyhow!("the definition of log {} can't be read: {}", log.name(), in_one_line(&problems)))
 }
 
-fn check_folder(dir: &Path) -> anyhow::Result<Checked> {
-    let (versions, problems) = match sound_folder(dir)? {
+fn check_folder(logs: &Logs, dir: &Path) -> anyhow::Result<Checked> {
+    let (versions, problems) = match sound_folder(logs, dir, None)? {
         Ok(folder) => {
             let records = folder.definition.records().iter();
             (records.map(|record| folder.versions(record).count()).sum(), vec![])
@@ -138,10 +138,11 @@ async fn check_version(
 
 fn text(checked: &Checked) -> String {
     let Checked { checked, versions, decoded, problems } = checked;
+    let versions = format!("{} of schemas", counted(*versions as u64, "version"));
     let headline = match (problems.len(), decoded) {
-        (0, 0) => format!("{checked}: ok, {versions} versions of schemas"),
-        (0, _) => format!("{checked}: ok, {versions} versions of schemas, stored data of {decoded} of them decoded"),
-        (count, _) => format!("{checked}: {count} problems"),
+        (0, 0) => format!("{checked}: ok, {versions}"),
+        (0, _) => format!("{checked}: ok, {versions}, stored data of {decoded} of them decoded"),
+        (count, _) => format!("{checked}: {}", counted(count as u64, "problem")),
     };
     problems.iter().fold(headline, |text, problem| text + &indented(&problem.to_string()))
 }

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod connection;
 mod drop;
+mod existing;
 mod groups;
 mod list;
 mod plan;
@@ -39,21 +40,26 @@ pub async fn run(
         LogAction::Apply(arguments) => apply::run(logs, &settings.load()?, &arguments, output).await,
         LogAction::Show { name } => show::run(&settings.load()?, name.parse()?, output).await,
         LogAction::List => list::run(&settings.load()?, output).await,
-        LogAction::Check { what } => check::run(settings, what, output).await,
+        LogAction::Check { what } => check::run(logs, settings, what, output).await,
         LogAction::Drop(arguments) => drop::run(&settings.load()?, &arguments, output).await,
     }
 }
 
 /// Checks that a new log may have the name.
 pub fn check_name(logs: &Logs, name: &LogName) -> Result<(), Usage> {
-    if logs.has(name.as_str()) {
-        return Err(Usage(format!("a log can't be named {name}: this program has a definition of that name")));
-    }
-    if let Some(why) = name.reserved() {
-        return Err(Usage(format!("a log can't be named {name}: {why}")));
-    }
-    if millrace_projectors::names().contains(&name.as_str()) {
-        return Err(Usage(format!("a log can't be named {name}: the projector {name} has a schema of that name")));
-    }
-    Ok(())
+    name_problem(logs, name).map_or(Ok(()), |problem| Err(Usage(problem)))
+}
+
+/// Why no new log may have the name; `None` when it may.
+fn name_problem(logs: &Logs, name: &LogName) -> Option<String> {
+    let why = if logs.has(name.as_str()) {
+        "this program has a definition of that name".to_owned()
+    } else if let Some(why) = name.reserved() {
+        why.to_owned()
+    } else if millrace_projectors::names().contains(&name.as_str()) {
+        format!("the projector {name} has a schema of that name")
+    } else {
+        return None;
+    };
+    Some(format!("a log can't be named {name}: {why}"))
 }

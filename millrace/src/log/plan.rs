@@ -7,12 +7,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{TopicSpec, client_config, topic_partitions};
 use millrace_schemas::{FolderProblem, LogFolder, LogName, Registry};
-use millrace_store::{Log, StoreError, StoredDefinition, StoredSchema, Tables, tables};
+use millrace_store::{StoreError, StoredSchema, Tables, tables};
 
-use super::connection::open;
+use super::existing::{Existing, of_log};
 use super::report::Change;
 use super::versions::{NewVersion, new_versions, with_stored_texts};
 use crate::migrate::topics;
+use crate::output::counted;
 
 /// Requests to the registry at a time.
 pub(super) const AT_ONCE: usize = 8;
@@ -25,13 +26,6 @@ pub(super) struct Plan {
     pub(super) changes: Vec<Change>,
     /// The schemas that the log has, to find the new ones by.
     stored: Vec<StoredSchema>,
-}
-
-/// The log as it is.
-struct Existing {
-    log: Log,
-    stored: Vec<StoredSchema>,
-    definition: Option<StoredDefinition>,
 }
 
 impl Plan {
@@ -51,14 +45,20 @@ impl Plan {
         }
         let existing = if state == Tables::Missing { None } else { Existing::read(client, name).await? };
         let stored = existing.as_ref().map(|existing| existing.stored.clone()).unwrap_or_default();
+        if let Some(other) = existing.as_ref().and_then(|existing| existing.other_log(&folder)) {
+            return Ok(Err(vec![other]));
+        }
         let folder = match LogFolder::from_files(with_stored_texts(&folder, &stored)) {
             Ok(folder) => folder,
             Err(problems) => return Ok(Err(problems)),
         };
-        let mut problems = existing.as_ref().map(|existing| existing.problems(&folder)).unwrap_or_default();
-        let partitions = partitions_of_topics(settings, name, &folder).await?;
-        let missing_topics =
-            kept(missing_topics(name, partitions, folder.partitions, existing.is_some()), &mut problems);
+        let mut problems = match &existing {
+            Some(existing) => existing.problems(client, &folder).await?,
+            None => vec![],
+        };
+        let topics = partitions_of_topics(settings, name, &folder).await?;
+        let needed = existing.as_ref().map_or(folder.partitions, |existing| existing.log.partitions());
+        let missing_topics = kept(missing_topics(name, topics, needed, existing.is_some()), &mut problems);
         let new = kept(new_versions(&folder, &stored), &mut problems);
         problems.extend(objections(settings, name, &folder, &new).await?);
         if !problems.is_empty() {
@@ -95,54 +95,6 @@ impl Plan {
     }
 }
 
-impl Existing {
-    /// Reads the log; `None` when its creation was broken off.
-    async fn read(client: &impl GenericClient, name: &LogName) -> anyhow::Result<Option<Self>> {
-        let Some(log) = open(client, name).await? else { return Ok(None) };
-        let stored = log.stored_schemas(client).await?;
-        let definition = log.newest_definition(client).await?;
-        Ok(Some(Self { log, stored, definition }))
-    }
-
-    /// The files that were applied last.
-    fn files(self) -> BTreeMap<String, String> {
-        self.definition.map(|definition| definition.files).unwrap_or_default()
-    }
-
-    /// Whether a definition without rules was applied last.
-    fn takes_append(&self) -> bool {
-        self.definition.as_ref().is_some_and(|definition| !definition.files.contains_key(LogFolder::DOMAIN))
-    }
-
-    /// What the log's past has fixed, and the folder says otherwise.
-    fn problems(&self, folder: &LogFolder) -> Vec<FolderProblem> {
-        let (name, mut problems) = (self.log.name(), Vec::new());
-        if self.log.partitions() != folder.partitions {
-            let (has, says) = (self.log.partitions(), folder.partitions);
-            let problem = format!("partitions is {says}, and log {name} has {has} for ever: write partitions = {has}");
-            problems.push(of_log(problem));
-        }
-        if self.log.definition() != folder.definition.name {
-            let (created, says) = (self.log.definition(), &folder.definition.name);
-            let problem = format!(
-                "log {name} was created from the definition {created}, and this one is {says}: apply it under another \
-                 name, with --as"
-            );
-            problems.push(of_log(problem));
-        }
-        let has_rules = self.definition.is_some() && !self.takes_append();
-        if has_rules && folder.domain().is_none() {
-            let file = LogFolder::DOMAIN.to_owned();
-            let problem = format!(
-                "the file is missing, and log {name} has rules: without them anybody could Append past them; put the \
-                 file back"
-            );
-            problems.push(FolderProblem { file, problem });
-        }
-        problems
-    }
-}
-
 impl NewVersion<'_> {
     fn change(&self, log: &LogName) -> Change {
         Change::AddSchema { subject: self.record.subject(log), version: self.number }
@@ -155,10 +107,6 @@ fn kept<T>(found: Result<Vec<T>, Vec<FolderProblem>>, problems: &mut Vec<FolderP
         problems.extend(found);
         vec![]
     })
-}
-
-fn of_log(problem: String) -> FolderProblem {
-    FolderProblem { file: LogFolder::LOG.to_owned(), problem }
 }
 
 /// The log's topics with the number of partitions that each has; 0 when it does not exist.
@@ -189,7 +137,7 @@ fn missing_topics(
         if actual == 0 {
             missing.push(topic);
         } else if actual != needed as usize && of_log_partitions.contains(&topic) {
-            let has = format!("topic {topic} exists and has {actual} partitions");
+            let has = format!("topic {topic} exists and has {}", counted(actual as u64, "partition"));
             problems.push(of_log(match log_exists {
                 true if actual < needed as usize => format!(
                     "{has}, and log {log} has {needed} for ever: give it {needed}, with kafka-topics.sh --alter \

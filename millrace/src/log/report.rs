@@ -3,7 +3,7 @@
 use millrace_schemas::FolderProblem;
 use serde::Serialize;
 
-use crate::output::escaped;
+use crate::output::{counted, escaped};
 
 /// A change that applying a folder makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,7 +49,7 @@ pub struct ApplyReport {
 impl Change {
     fn text(&self) -> String {
         match self {
-            Self::CreateLog { partitions } => format!("new log with {partitions} partitions"),
+            Self::CreateLog { partitions } => format!("new log with {}", counted((*partitions).into(), "partition")),
             Self::UpdateTables => "tables brought up to date".to_owned(),
             Self::CreateTopic { topic } => format!("new topic {topic}"),
             Self::AddSchema { subject, version } => format!("new schema {subject}, version {version}"),

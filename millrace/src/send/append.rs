@@ -28,7 +28,10 @@ pub fn first_stream(definition: &LogDefinition, append: &Value) -> Result<Stream
 
 fn check(definition: &LogDefinition, event: &Value) -> Result<(), String> {
     let name = event.get("type").and_then(Value::as_str).ok_or("an event needs a type")?;
-    let record = definition.record(Topic::Events, name).ok_or_else(|| format!("there is no event {name:?}"))?;
+    let record = definition.record(Topic::Events, name).ok_or_else(|| {
+        let known = definition.names(Topic::Events).join(", ");
+        format!("the log has no event {name:?}; it has: {known}")
+    })?;
     let data = event.get("data").ok_or("an event needs data")?;
     Received::from_json(record.unregistered(), data).map(drop).map_err(|error| error.to_string())
 }
@@ -47,7 +50,8 @@ mod tests {
         };
         let fits = serde_json::json!({"total_minor": 5});
         assert_eq!(append("OrderPlaced", fits.clone()).unwrap().as_str(), "order-1");
-        assert!(append("OrderPaid", fits).unwrap_err().starts_with("streams[0].events[0]: there is no event"));
+        let expected = "streams[0].events[0]: the log has no event \"OrderPaid\"; it has: OrderPlaced";
+        assert_eq!(append("OrderPaid", fits).unwrap_err(), expected);
         assert!(append("OrderPlaced", serde_json::json!({})).unwrap_err().contains("total_minor"));
         assert!(first_stream(&definition, &serde_json::json!({"streams": []})).is_err());
     }

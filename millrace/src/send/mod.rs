@@ -21,7 +21,7 @@ use crate::cli::SendArguments;
 use crate::command_id::check_id;
 use crate::exit::{NO, Usage};
 use crate::logs::{Log, Logs};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::producing::{CommandProducer, OutgoingCommand};
 use crate::{outcome, wait};
 use commands_file::read_file;
@@ -41,6 +41,13 @@ struct Sent {
     command_id: Option<String>,
 }
 
+/// The log that takes the commands.
+struct Recipient<'l> {
+    /// The log's own name, which may differ from its definition's.
+    name: &'l str,
+    log: &'l Log,
+}
+
 /// Runs the command. Checks everything against the schemas before it sends anything.
 pub async fn run(
     logs: &Logs,
@@ -49,9 +56,10 @@ pub async fn run(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let log = &logs.find(settings).await?;
+    let to = Recipient { name: &settings.log, log };
     let commands = match (&arguments.file, &arguments.name, &arguments.fields) {
-        (Some(path), ..) => read_file(log, path)?,
-        (None, Some(name), Some(fields)) => vec![single(log, name, fields, arguments)?],
+        (Some(path), ..) => read_file(&to, path)?,
+        (None, Some(name), Some(fields)) => vec![single(&to, name, fields, arguments)?],
         _ => bail!(Usage("give a command's name and fields, or --file".into())),
     };
     wait::check_read_models(settings, &arguments.wait_for).await?;
@@ -94,13 +102,13 @@ async fn shown(
 }
 
 fn text(sent: &Sent) -> String {
-    sent.command_id.clone().unwrap_or_else(|| format!("{} commands sent", sent.commands))
+    sent.command_id.clone().unwrap_or_else(|| format!("{} sent", counted(sent.commands as u64, "command")))
 }
 
-fn single(log: &Log, name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result<OutgoingCommand> {
+fn single(to: &Recipient<'_>, name: &str, fields: &str, arguments: &SendArguments) -> anyhow::Result<OutgoingCommand> {
     let data = fields_of(fields)?;
     let id = arguments.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-    let mut command = outgoing(log, id, name, &data).map_err(Usage)?;
+    let mut command = outgoing(to, id, name, &data).map_err(Usage)?;
     if let Some(expected) = &arguments.expected_version {
         let expected: ExpectedVersion = expected.parse().map_err(|e| Usage(format!("{e}")))?;
         command.headers.push((EXPECTED_VERSION, expected.to_string()));
@@ -123,15 +131,18 @@ fn fields_of(text: &str) -> Result<serde_json::Value, Usage> {
 }
 
 /// Makes a JSON command, checked against its schema, with its first stream's id as key.
-fn outgoing(log: &Log, id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
+fn outgoing(to: &Recipient<'_>, id: String, name: &str, data: &serde_json::Value) -> Result<OutgoingCommand, String> {
     check_id(&id).map_err(|usage| usage.to_string())?;
-    let record = log.definition().record(Topic::Commands, name);
-    let record = record.ok_or_else(|| format!("there is no command {name:?}"))?;
+    let definition = to.log.definition();
+    let record = definition.record(Topic::Commands, name).ok_or_else(|| {
+        let known = definition.names(Topic::Commands).join(", ");
+        format!("log {} has no command {name:?}; it has: {known}", to.name)
+    })?;
     let first = match &*record.name {
-        APPEND => Some(append::first_stream(log.definition(), data)?),
+        APPEND => Some(append::first_stream(definition, data)?),
         _ => {
             let received = Received::from_json(record.unregistered(), data).map_err(|error| error.to_string())?;
-            log.first_stream(&received)
+            to.log.first_stream(&received)
         }
     };
     let key = first.map(|stream| stream.to_string());
@@ -163,8 +174,19 @@ mod tests {
     #[test]
     fn a_command_whose_id_no_writer_would_read_is_not_made() {
         let data = serde_json::json!({"account_id": "alice"});
-        assert!(outgoing(&crate::ledger(), "close-1".into(), "CloseAccount", &data).is_ok());
-        let refused = outgoing(&crate::ledger(), "a\nb".into(), "CloseAccount", &data).unwrap_err();
+        let to = Recipient { name: "books", log: &crate::ledger() };
+        assert!(outgoing(&to, "close-1".into(), "CloseAccount", &data).is_ok());
+        let refused = outgoing(&to, "a\nb".into(), "CloseAccount", &data).unwrap_err();
         assert!(refused.contains("has a control character"), "{refused}");
+    }
+
+    #[test]
+    fn a_command_that_the_log_does_not_have_is_refused_with_those_that_it_has() {
+        let to = Recipient { name: "books", log: &crate::ledger() };
+        let refused = outgoing(&to, "close-1".into(), "ShutAccount", &serde_json::json!({})).unwrap_err();
+        assert_eq!(
+            refused,
+            "log books has no command \"ShutAccount\"; it has: CloseAccount, OpenAccount, PostEntrySet"
+        );
     }
 }

@@ -19,6 +19,8 @@ enum Form {
     /// The author of a schema's default: as every reader of Avro takes it, a decimal is the text of its bytes there, and
     /// a time its number.
     Default,
+    /// serde, from a Rust value: bytes are an array of numbers there.
+    Serialized,
 }
 
 /// How JSON is read.
@@ -62,11 +64,22 @@ pub(crate) fn avro_from_default(schema: &Schema, default: &Json) -> Result<Value
     read(schema, default, Reading { form: Form::Default, left: &Cell::new(DEFAULTS) })
 }
 
+/// The first place where the JSON of a Rust value does not fit the schema; `None` when none is found.
+pub(crate) fn misfit_of_serialized(schema: &Schema, json: &Json) -> Option<Mismatch> {
+    read(schema, json, Reading { form: Form::Serialized, left: &Cell::new(DEFAULTS) }).err()
+}
+
 fn read(schema: &Schema, json: &Json, reading: Reading<'_>) -> Result<Value, Mismatch> {
     use TimeUnit::{Micros, Millis, Nanos};
     reading.spend(json)?;
     let form = reading.form;
     let value = match schema {
+        Schema::Bytes | Schema::Fixed(_) | Schema::Decimal(_) | Schema::Uuid(_)
+            if form == Form::Serialized && json.is_array() =>
+        {
+            // only places are asked for, and nothing is wrong here
+            Value::Null
+        }
         Schema::Null if json.is_null() => Value::Null,
         Schema::Null => return Err(Mismatch::expected("null", json)),
         Schema::Boolean => Value::Boolean(json.as_bool().ok_or_else(|| Mismatch::expected("a boolean", json))?),
@@ -179,8 +192,9 @@ fn long(json: &Json) -> Result<i64, Mismatch> {
 }
 
 fn int(json: &Json) -> Result<i32, Mismatch> {
-    let number = json.as_i64().and_then(|number| i32::try_from(number).ok());
-    number.ok_or_else(|| Mismatch::expected("a whole number of 32 bits", json))
+    let expected = "a whole number of 32 bits";
+    let number = json.as_i64().ok_or_else(|| Mismatch::expected(expected, json))?;
+    i32::try_from(number).map_err(|_| Mismatch::new(format!("expected {expected}, found {number}")))
 }
 
 fn double(json: &Json) -> Result<f64, Mismatch> {
@@ -195,7 +209,7 @@ fn time<N>(
     number: fn(&Json) -> Result<N, Mismatch>,
 ) -> Result<N, Mismatch> {
     match json {
-        Json::String(text) if form == Form::People => parse(text).map_err(Mismatch::new),
+        Json::String(text) if form != Form::Default => parse(text).map_err(Mismatch::new),
         Json::Number(_) => number(json),
         _ => Err(Mismatch::expected("a date or time (its number, or outside of a default a text)", json)),
     }

@@ -10,8 +10,8 @@ mod to_json;
 
 use serde_json::Value as Json;
 
-pub(crate) use from_json::avro_from_default;
 pub use from_json::avro_from_json;
+pub(crate) use from_json::{avro_from_default, misfit_of_serialized};
 pub use to_json::json_from_avro;
 
 /// Where and why a JSON value does not fit its schema.

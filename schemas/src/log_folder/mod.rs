@@ -14,8 +14,8 @@ use crate::{LogDefinition, LogName, RecordDefinition};
 
 use files::{FileKind, classify};
 use log_toml::LogToml;
-pub use problems::FolderProblem;
 use problems::Problems;
+pub use problems::{FolderProblem, in_one_line};
 use records::Records;
 
 /// A log described by files: `log.toml`, `commands/*.avsc`, `events/*.avsc`, `domain.toml`, `cases/*.toml`.

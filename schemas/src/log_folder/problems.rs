@@ -1,5 +1,7 @@
 //! What is wrong with a folder: all of it, not only the first.
 
+use std::fmt::Display;
+
 /// What is wrong with a file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 #[error("{file}: {problem}")]
@@ -8,6 +10,11 @@ pub struct FolderProblem {
     pub file: String,
     /// What is wrong, where in the file, and what to do.
     pub problem: String,
+}
+
+/// Problems in one line, for an error or a log line.
+pub fn in_one_line(problems: &[impl Display]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The problems that were found until now.

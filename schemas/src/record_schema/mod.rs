@@ -16,7 +16,7 @@ use serde_avro_fast::de::DeserializerState;
 use serde_avro_fast::ser::SerializerConfig;
 use serde_json::Value as Json;
 
-use crate::avro_json::{Mismatch, avro_from_json, json_from_avro};
+use crate::avro_json::{Mismatch, avro_from_json, json_from_avro, misfit_of_serialized};
 use crate::codec::{DecodeError, EncodeError};
 use crate::definition::{SchemaError, Topic, parse_record};
 use crate::logical::DecimalType;
@@ -78,7 +78,7 @@ impl RecordSchema {
     /// Encodes a Rust value: the datum, without a frame.
     ///
     /// # Errors
-    /// When the value does not fit the schema.
+    /// When the value does not fit the schema; the error names the place, if it can be found.
     pub fn encode<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
         self.write(value, Vec::with_capacity(128))
     }
@@ -93,7 +93,17 @@ impl RecordSchema {
 
     fn write<T: Serialize>(&self, value: &T, begun: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
         let written = serde_avro_fast::to_datum(value, begun, &mut SerializerConfig::new(&self.typed));
-        written.map_err(|error| EncodeError::Type { record: self.name.clone(), reason: error.to_string() })
+        written.map_err(|error| self.misfit(value, &error))
+    }
+
+    /// Why a value can't be encoded. serde_avro_fast names no place, so this looks for it in the value's JSON.
+    fn misfit<T: Serialize>(&self, value: &T, error: &dyn fmt::Display) -> EncodeError {
+        let record = self.name.clone();
+        let json = serde_json::to_value(value).ok();
+        match json.and_then(|json| misfit_of_serialized(self.avro, &json)) {
+            Some(mismatch) => EncodeError::Mismatch { record, mismatch },
+            None => EncodeError::Type { record, reason: error.to_string() },
+        }
     }
 
     /// Encodes JSON in the form that people write: the datum, without a frame.

@@ -150,3 +150,36 @@ fn what_no_reader_of_a_logical_type_would_take_is_refused() {
     let time = r#"{"type": "int", "logicalType": "time-millis"}"#;
     assert!(one(time, &[1]).contains("x: -1 is not a time of day"));
 }
+
+#[test]
+fn a_rust_value_that_does_not_fit_is_refused_with_its_place() {
+    #[derive(serde::Serialize)]
+    struct Item {
+        sku: &'static str,
+        quantity: i64,
+    }
+    #[derive(serde::Serialize)]
+    struct Order {
+        hash: Bytes,
+        note: Option<&'static str>,
+        items: Vec<Item>,
+    }
+    struct Bytes;
+    impl serde::Serialize for Bytes {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(&[1, 255])
+        }
+    }
+    let item = r#"{"type": "record", "name": "Item", "fields": [
+        {"name": "sku", "type": "string"}, {"name": "quantity", "type": "int"}]}"#;
+    let schema = format!(
+        r#"{{"type": "record", "name": "Order", "fields": [{{"name": "hash", "type": "bytes"}},
+            {{"name": "note", "type": ["null", "string"]}},
+            {{"name": "items", "type": {{"type": "array", "items": {item}}}}}]}}"#
+    );
+    let schema = RecordSchema::parse(Topic::Events, 7, &schema).unwrap();
+    let order = |quantity| Order { hash: Bytes, note: Some("x"), items: vec![Item { sku: "a", quantity }] };
+    assert!(schema.encode(&order(1)).is_ok());
+    let refused = schema.encode(&order(1 << 40)).unwrap_err();
+    assert_eq!(refused.problem(), "items[0].quantity: expected a whole number of 32 bits, found 1099511627776");
+}
