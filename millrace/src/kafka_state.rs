@@ -65,11 +65,23 @@ impl TopicEnds {
     /// # Errors
     /// When Kafka does not answer.
     pub async fn get(&self) -> anyhow::Result<Vec<i64>> {
+        Ok(self.watermarks().await?.into_iter().map(|(_, end)| end).collect())
+    }
+
+    /// The first offset that the topic still has of each partition, by partition.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn begins(&self) -> anyhow::Result<Vec<i64>> {
+        Ok(self.watermarks().await?.into_iter().map(|(begin, _)| begin).collect())
+    }
+
+    async fn watermarks(&self) -> anyhow::Result<Vec<(i64, i64)>> {
         let (consumer, topic, partitions) = (self.consumer.clone(), self.topic.clone(), self.partitions);
-        let ends = tokio::task::spawn_blocking(move || {
-            let end = |partition| consumer.fetch_watermarks(&topic, partition, TIMEOUT).map(|(_, end)| end);
-            (0..partitions).map(end).collect::<Result<Vec<i64>, _>>()
+        let watermarks = tokio::task::spawn_blocking(move || {
+            let watermarks = |partition| consumer.fetch_watermarks(&topic, partition, TIMEOUT);
+            (0..partitions).map(watermarks).collect::<Result<Vec<_>, _>>()
         });
-        Ok(ends.await??)
+        Ok(watermarks.await??)
     }
 }

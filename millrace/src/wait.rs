@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use deadpool_postgres::Object;
-use millrace_projector_runner::checkpoints;
+use millrace_projector_runner::{checkpoints, read_models};
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::Token;
 use serde::Serialize;
@@ -95,16 +95,21 @@ pub async fn check_read_models(settings: &Settings, projectors: &[String]) -> an
     Ok(())
 }
 
-async fn connect(settings: &Settings) -> anyhow::Result<Object> {
+/// A connection to the database of the read models.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn connect(settings: &Settings) -> anyhow::Result<Object> {
     let url = settings.postgres_url()?;
     Ok(postgres::connect(&postgres::pool(url, "public", 1)?, url).await?)
 }
 
-async fn check(client: &Object, projector: &str) -> anyhow::Result<()> {
-    let names = "SELECT n.nspname::text FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-                  WHERE p.proname = 'has_applied' ORDER BY 1";
-    let rows = client.query(names, &[]).await.context("the read models can't be listed")?;
-    let names: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+/// Checks that the database has the read model of this projector.
+///
+/// # Errors
+/// When it lacks it, or does not answer.
+pub async fn check(client: &Object, projector: &str) -> anyhow::Result<()> {
+    let names = read_models(&***client).await.context("the read models can't be listed")?;
     if names.iter().any(|name| name == projector) {
         return Ok(());
     }

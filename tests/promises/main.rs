@@ -22,6 +22,7 @@ mod outages;
 mod overtaken;
 mod own;
 mod own_log;
+mod paused;
 mod positions;
 mod projection;
 mod proxy;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         publishable::promises(),
         projection::promises(),
         missed::promises(),
+        paused::promises(),
         search::promises(),
         read_your_writes::promises(),
         durable::promises(),

@@ -8,7 +8,6 @@ use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::FutureRecord;
 use serde_json::Value;
-use tokio_postgres::Client as Postgres;
 
 use crate::client::{Client, JsonCommand, header};
 use crate::world::{World, wait_until};
@@ -17,6 +16,8 @@ crate::promises![
     a_record_removed_from_the_topic_is_named_by_the_audit_while_lag_says_nothing,
     the_audit_tells_a_checkpoint_that_somebody_changed
 ];
+
+const RESET: [&str; 5] = ["projectors", "reset", "reporting", "--yes-really-empty", "reporting"];
 
 /// Opens an account and posts so often to it that its partition has more than one row of fingerprints.
 async fn post(world: &World, client: &Client, sets: i64) {
@@ -43,7 +44,7 @@ async fn a_record_removed_from_the_topic_is_named_by_the_audit_while_lag_says_no
     let (position, id) = (400, header(&removed[399], "ce_id").expect("an id"));
     make_topic_anew(&world).await;
     write_without(&world, &client, &records, *partition, position).await;
-    empty_reporting(&world.pool(1).get().await.expect("Postgres")).await;
+    world.millrace(&RESET).await;
     let mut reporting = world.service(&["projector", "reporting"]).await;
     wait_until("reporting has applied all", async || behind(&world).await == Some(0)).await;
     assert_ne!(world.balance("a").await, Some(600), "it is wrong");
@@ -54,15 +55,21 @@ async fn a_record_removed_from_the_topic_is_named_by_the_audit_while_lag_says_no
     assert_eq!(reporting.leave().await, Some(0));
     make_topic_anew(&world).await;
     let _others = (world.service(&["relay"]).await, world.service(&["projector", "search"]).await);
-    let _reporting = world.service(&["projector", "reporting"]).await;
+    reporting.restart();
     wait_until("the topic has all", async || {
         client.read(&world.log.events_topic()).await.values().map(|records| records.len() as i64).sum::<i64>() == events
     })
     .await;
-    assert_eq!(behind(&world).await, Some(0));
+    wait_until("reporting has nothing to do", async || behind(&world).await == Some(0)).await;
     let printed = fails(&world).await;
     let names = format!("reporting has applied another event at position {position} of partition {partition}");
     assert!(printed.contains(&names) && printed.contains(&id), "{printed}");
+    // and the remedy that it names is one
+    assert_eq!(reporting.leave().await, Some(0));
+    world.millrace(&RESET).await;
+    reporting.restart();
+    world.audit().await;
+    assert_eq!(world.balance("a").await, Some(600));
 }
 
 async fn the_audit_tells_a_checkpoint_that_somebody_changed(world: World) {
@@ -104,12 +111,6 @@ async fn fails(world: &World) -> String {
     let (code, printed) = world.try_millrace(&["audit", "--wait", "0"]).await;
     assert_eq!(code, 1, "{printed}");
     printed
-}
-
-async fn empty_reporting(postgres: &Postgres) {
-    let empty = "TRUNCATE reporting.account_balances, reporting.daily_totals, reporting.checkpoints, \
-                 reporting.fingerprints";
-    postgres.batch_execute(empty).await.expect("emptied");
 }
 
 async fn make_topic_anew(world: &World) {

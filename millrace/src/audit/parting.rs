@@ -20,7 +20,7 @@ const ROWS: i64 = 64;
 /// When Postgres does not answer.
 pub(super) async fn find(audit: &Audit, partition: i32, parted: &Parted) -> anyhow::Result<Difference> {
     let Parted { read_model, tally } = parted;
-    let reset = "fill it again: docs/read-models.md says how";
+    let reset = format!("`millrace projectors reset {read_model}` has it filled again");
     let first = first_parted(audit, partition, parted).await?;
     Ok(Difference(match first {
         First::Replaced(position, event_id) => format!(

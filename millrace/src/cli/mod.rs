@@ -3,6 +3,7 @@
 mod events_arguments;
 mod log_arguments;
 mod projector_arguments;
+mod projectors_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -19,6 +20,7 @@ use crate::output::Output;
 pub use events_arguments::EventsArguments;
 pub use log_arguments::{ApplyArguments, DropArguments, LogAction};
 pub use projector_arguments::{ProjectorAction, ProjectorArguments};
+pub use projectors_arguments::{ProjectorsAction, ResetArguments};
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
@@ -58,6 +60,11 @@ pub enum Command {
     Relay(ServiceArguments),
     /// Run a projector: events from Kafka into a read model. Apply and check projectors that a folder describes in SQL.
     Projector(ProjectorArguments),
+    /// Look at projectors, pause and resume them, and empty their read models.
+    Projectors {
+        #[command(subcommand)]
+        action: ProjectorsAction,
+    },
     /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
     /// Create logs from folders that describe them, and look at the logs of the database.

@@ -9,6 +9,7 @@ mod postgres;
 mod stage;
 mod table;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,10 +22,11 @@ use crate::cli::LagArguments;
 use crate::logs::Logs;
 use crate::output::Output;
 use crate::projector;
+use crate::projectors::Paused;
 use halted::Halted;
 use pace::Row;
 
-pub use observer::{Look, Observer};
+pub use observer::{GENERATION, Look, Observer};
 pub use postgres::LogObserver;
 pub use stage::{Behind, Stage};
 
@@ -40,6 +42,8 @@ struct Lag<'a> {
     rows: Vec<Row>,
     /// The partitions that a relay has halted.
     halted: Vec<Halted>,
+    /// The projectors that somebody has paused.
+    paused: BTreeMap<&'static str, Paused>,
 }
 
 /// Runs the command. The numbers are exact also when writers, relays and projectors are down.
@@ -71,7 +75,8 @@ async fn show(logs: &Logs, settings: &Settings, arguments: &LagArguments, output
         let rows = now.rows_since(&before, elapsed).filter(|row| arguments.partitions || row.partition.is_none());
         let at = now.at.strftime("%FT%TZ").to_string();
         let rows = rows.collect();
-        let lag = Lag { log: &settings.log, at, rows, halted: std::mem::take(&mut now.halted) };
+        let (halted, paused) = (std::mem::take(&mut now.halted), std::mem::take(&mut now.paused));
+        let lag = Lag { log: &settings.log, at, rows, halted, paused };
         if !arguments.watch {
             return output.print(&lag, text);
         }
@@ -89,6 +94,7 @@ struct Standing {
     at: Timestamp,
     stages: Vec<Stage>,
     halted: Vec<Halted>,
+    paused: BTreeMap<&'static str, Paused>,
 }
 
 impl TryFrom<Look> for Standing {
@@ -97,8 +103,10 @@ impl TryFrom<Look> for Standing {
     fn try_from(look: Look) -> anyhow::Result<Self> {
         let stages = look.stages();
         look.topics?;
-        let halted = look.log?.halts.into_iter().map(Halted::from).collect();
-        Ok(Self { at: look.at, stages, halted })
+        let log = look.log?;
+        let halted = log.halts.into_iter().map(Halted::from).collect();
+        let paused = log.pauses.into_iter().filter_map(|(name, pause)| Some((name, pause?.into()))).collect();
+        Ok(Self { at: look.at, stages, halted, paused })
     }
 }
 
@@ -115,13 +123,13 @@ fn is_stage_or_behind(row: &Row) -> bool {
 }
 
 fn text(lag: &Lag<'_>) -> String {
-    with_halted(table::table(&lag.rows), &lag.halted)
+    with_held(table::table(&lag.rows), lag)
 }
 
 /// The screen of `--watch` on a terminal: the stages, and the partitions that are behind.
 fn screen(lag: &Lag<'_>, behind: &[Row]) -> String {
-    let Lag { log, at, halted, .. } = lag;
-    let shown = with_halted(table::table(behind), halted);
+    let Lag { log, at, .. } = lag;
+    let shown = with_held(table::table(behind), lag);
     format!("{REDRAW}{at}  log {log}; partitions that are behind are shown; ctrl-c ends\n\n{shown}")
 }
 
@@ -130,10 +138,13 @@ fn line(lag: &Lag<'_>) -> String {
         0 => String::new(),
         partitions => format!("  halted partitions {partitions}"),
     };
-    format!("{}  {}{halted}", lag.at, table::line(&lag.rows))
+    let paused: String = lag.paused.keys().map(|name| format!("  {name} is paused")).collect();
+    format!("{}  {}{halted}{paused}", lag.at, table::line(&lag.rows))
 }
 
-/// The table, followed by a line for each halted partition.
-fn with_halted(table: String, halted: &[Halted]) -> String {
-    halted.iter().fold(table, |text, halted| format!("{text}\n{}", halted.line()))
+/// The table, followed by a line for each halted partition and each paused projector.
+fn with_held(table: String, lag: &Lag<'_>) -> String {
+    let halted = lag.halted.iter().map(Halted::line);
+    let paused = lag.paused.iter().map(|(name, paused)| format!("{name} is {}", paused.line()));
+    halted.chain(paused).fold(table, |text, line| format!("{text}\n{line}"))
 }

@@ -13,7 +13,7 @@ use super::stage::{self, Stage};
 use crate::logs;
 
 /// The generation of the read models; so far there is only one.
-const GENERATION: u32 = 1;
+pub const GENERATION: u32 = 1;
 
 /// Looks at Postgres and Kafka.
 pub struct Observer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use deadpool_postgres::{Object, Pool};
 use jiff::Timestamp;
-use millrace_projector_runner::checkpoints;
+use millrace_projector_runner::{Pause, checkpoints, paused};
 use millrace_runtime::{Settings, postgres};
 use millrace_schemas::LogName;
 use millrace_store::{Halt, Log, StoreError};
@@ -34,6 +34,8 @@ pub struct LogLook {
     pub halts: Vec<Halt>,
     /// The last position that each read model has applied, by partition; absent before the first event.
     pub read_models: BTreeMap<&'static str, HashMap<i32, i64>>,
+    /// The pause of each projector; `None` while it is not paused.
+    pub pauses: BTreeMap<&'static str, Option<Pause>>,
     /// Bytes on disk by table, indexes included.
     pub sizes: BTreeMap<String, i64>,
     /// When the first event after each checkpoint was recorded, by partition and position.
@@ -63,8 +65,9 @@ impl LogObserver {
 
     async fn look_without_end(&self, published: &BTreeMap<i32, i64>) -> anyhow::Result<LogLook> {
         let (client, log) = self.open().await?;
-        let mut read_models = BTreeMap::new();
+        let (mut read_models, mut pauses) = (BTreeMap::new(), BTreeMap::new());
         for name in &self.read_models {
+            pauses.insert(*name, paused(&**client, name).await?);
             read_models.insert(*name, checkpoints(&**client, name, &self.name).await?);
         }
         let sizes = log.sizes(&client).await?;
@@ -72,7 +75,7 @@ impl LogObserver {
         let heads = log.positions(&client).await?;
         let missing = first_missing(&heads, read_models.values(), published);
         let recorded_at = if missing.is_empty() { HashMap::new() } else { log.recorded_at(&client, &missing).await? };
-        Ok(LogLook { heads, halts, read_models, sizes, recorded_at })
+        Ok(LogLook { heads, halts, read_models, pauses, sizes, recorded_at })
     }
 
     /// How many commands have an outcome. Reads a whole table, so do not call it often.

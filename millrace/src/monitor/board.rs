@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::iter;
 
+use millrace_projector_runner::Pause;
 use millrace_schemas::LogName;
 
 use super::metrics::{
     DEAD_LETTERS, GROUP_LAG, GROUP_LAG_SECONDS, GROUP_MAX_LAG, GROUP_MAX_LAG_SECONDS, GROUP_OFFSET, HALTED, HEAD,
-    LAG_EVENTS, LAG_SECONDS, LATEST_OFFSET, PUBLISHED, SIZE, UNREAD, UP,
+    LAG_EVENTS, LAG_SECONDS, LATEST_OFFSET, PAUSE_AGE, PUBLISHED, SIZE, UNREAD, UP,
 };
 use super::shown::Shown;
 use crate::lag::{Behind, Look, Stage};
@@ -23,6 +24,7 @@ pub struct Board {
     unread: Shown,
     lag_events: Shown,
     lag_seconds: Shown,
+    pause_age: Shown,
     group_lag: Shown,
     group_lag_seconds: Shown,
     group_max_lag: Shown,
@@ -44,6 +46,7 @@ impl Board {
             unread: Shown::new(&UNREAD),
             lag_events: Shown::new(&LAG_EVENTS),
             lag_seconds: Shown::new(&LAG_SECONDS),
+            pause_age: Shown::new(&PAUSE_AGE),
             group_lag: Shown::new(&GROUP_LAG),
             group_lag_seconds: Shown::new(&GROUP_LAG_SECONDS),
             group_max_lag: Shown::new(&GROUP_MAX_LAG),
@@ -61,6 +64,11 @@ impl Board {
         let heads = log.iter().flat_map(|log| &log.heads);
         self.heads.replace(heads.map(|(partition, head)| by_partition((*partition, head))));
         self.halted.replace(log.map(|log| (vec![], log.halts.len() as f64)));
+        let pauses = log.iter().flat_map(|log| &log.pauses);
+        // a clock that is behind Postgres' must not say that it is not paused
+        let age = |pause: &Pause| look.at.duration_since(pause.since).as_secs_f64().max(f64::MIN_POSITIVE);
+        let age = |(name, pause): (&&str, &Option<Pause>)| (vec![(*name).to_owned()], pause.as_ref().map_or(0.0, age));
+        self.pause_age.replace(pauses.map(age));
         let sizes = log.iter().flat_map(|log| &log.sizes);
         self.sizes.replace(sizes.map(|(table, bytes)| (vec![table.clone()], *bytes as f64)));
         self.show_topics(look);

@@ -62,6 +62,11 @@ metric!(pub LAG_SECONDS: GaugeVec = register_gauge_vec!(
     "Age of the first event that the read model has not applied; 0 when it has all.",
     &["projector", "partition"]
 ));
+metric!(pub PAUSE_AGE: GaugeVec = register_gauge_vec!(
+    "millrace_projector_pause_age_seconds",
+    "Time since somebody paused the projector; 0 while it is not paused.",
+    &["projector"]
+));
 metric!(pub GROUP_LAG: GaugeVec = register_gauge_vec!(
     "kafka_consumergroup_group_lag",
     "What a group has not dealt with: commands for the writer, events committed to Postgres for relay and projectors.",

@@ -30,9 +30,13 @@ mod runner;
 mod schemas;
 mod sharing;
 mod spans;
+mod status;
 
-pub use checkpoints::{Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, tallies};
+pub use checkpoints::{
+    Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, other_log, tallies,
+};
 pub use error::ProjectorError;
 pub use migrate::migrate;
 pub use projector::{ApplyError, Event, Projector};
 pub use run::{OPERATIONS, run};
+pub use status::{PartitionStops, Pause, pause, paused, read_models, reset, resume, stops};

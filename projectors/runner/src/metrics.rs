@@ -52,6 +52,11 @@ metric!(pub(crate) HALTED: IntGaugeVec = register_int_gauge_vec!(
      model shows of them may be wrong.",
     &["projector"]
 ));
+metric!(pub(crate) PAUSED: IntGaugeVec = register_int_gauge_vec!(
+    "millrace_projector_paused",
+    "Whether somebody has paused the projector: 1 yes, and this instance applies nothing; 0 no.",
+    &["projector"]
+));
 metric!(pub(crate) APPLY_SECONDS: HistogramVec = register_histogram_vec!(
     "millrace_projector_apply_duration_seconds",
     "Duration of the transactions that apply a batch, in seconds.",
@@ -78,7 +83,7 @@ metric!(pub(crate) VISIBLE_SECONDS: HistogramVec = register_histogram_vec!(
 
 /// Makes what has no partition visible from the start, so that a dashboard shows zero, not nothing.
 pub(crate) fn declare(projector: &str) {
-    for gauge in [&STOPPED, &WAITING, &HALTED, &ASSIGNED] {
+    for gauge in [&STOPPED, &WAITING, &HALTED, &PAUSED, &ASSIGNED] {
         gauge.with_label_values(&[projector]);
     }
     for histogram in [&APPLY_SECONDS, &BATCH_EVENTS, &VISIBLE_SECONDS] {

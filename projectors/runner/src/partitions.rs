@@ -12,6 +12,7 @@ use crate::metrics;
 use crate::plan::{Place, Plan, Readings};
 use crate::reading::{Gap, Reading, Wait};
 use crate::schemas::Schemas;
+use crate::status::Stop;
 
 /// The partitions that records have come from.
 pub(crate) struct Partitions {
@@ -19,12 +20,14 @@ pub(crate) struct Partitions {
     topic: String,
     offsets: Offsets,
     readings: Readings,
+    /// Not yet kept in the read model.
+    stops: Vec<Stop>,
 }
 
 impl Partitions {
     /// None yet.
     pub(crate) fn new(projector: &'static str, topic: String, offsets: Offsets) -> Self {
-        Self { projector, topic, offsets, readings: Readings::new() }
+        Self { projector, topic, offsets, readings: Readings::new(), stops: Vec::new() }
     }
 
     /// Another membership of the group: all of them begin anew.
@@ -174,7 +177,9 @@ impl Partitions {
             "events are missing in the topic: this partition stands still, the others go on. The log in Postgres has \
              them: once the topic has them too, or the read model is rebuilt, restart this projector"
         );
-        self.stop(partition, gap.expected - 1);
+        let (from, to) = (gap.expected, gap.position - 1);
+        let reason = format!("the topic lacks positions {from} to {to}; before offset {} they are missing", gap.offset);
+        self.stop(Stop { partition, position: from, reason });
     }
 
     /// An event can't be read or applied.
@@ -190,14 +195,20 @@ impl Partitions {
             "an event can't be applied: this partition stands still before it, the others go on. Mend the projector \
              or its tables, then restart it: it goes on with this event"
         );
-        self.stop(flaw.partition, flaw.position - 1);
+        self.stop(Stop { partition: flaw.partition, position: flaw.position, reason: flaw.reason.clone() });
     }
 
-    fn stop(&mut self, partition: i32, applied: i64) {
-        if let Some(reading) = self.readings.get_mut(&partition) {
-            reading.stop(applied);
+    fn stop(&mut self, stop: Stop) {
+        if let Some(reading) = self.readings.get_mut(&stop.partition) {
+            reading.stop(stop.position - 1);
         }
-        self.pause(partition);
+        self.pause(stop.partition);
+        self.stops.push(stop);
+    }
+
+    /// The stops since the last call, for the read model to keep.
+    pub(crate) fn take_stops(&mut self) -> Vec<Stop> {
+        std::mem::take(&mut self.stops)
     }
 
     /// What is not paused is passed by.

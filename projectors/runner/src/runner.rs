@@ -21,6 +21,7 @@ use crate::read_model::{Applied, ReadModel};
 use crate::reading::Reading;
 use crate::schemas::Schemas;
 use crate::sharing::Sharing;
+use crate::status::{Pausing, Stop, add_stop};
 use crate::{ProjectorError, metrics};
 
 /// A batch of so many says that more are on their way.
@@ -45,6 +46,7 @@ pub(crate) struct Runner {
     topic: String,
     sharing: Sharing,
     halts: Halts,
+    pausing: Pausing,
     probe: Probe,
     /// Times that it was looked after what may be stuck.
     looks: u32,
@@ -59,20 +61,29 @@ impl Runner {
         (config, topic): (ClientConfig, String),
         sharing: Sharing,
     ) -> Self {
-        let (halts, probe) = (Halts::default(), Probe::default());
-        Self { read_model, partitions, schemas, config, topic, sharing, halts, probe, looks: 0 }
+        let (halts, pausing, probe) = (Halts::default(), Pausing::default(), Probe::default());
+        Self { read_model, partitions, schemas, config, topic, sharing, halts, pausing, probe, looks: 0 }
     }
 
     /// Works until shutdown.
     pub(crate) async fn work(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
         let mut linger = Duration::ZERO;
         let mut looked = Instant::now();
+        self.look_whether_paused().await?;
         loop {
             self.read_model.health.beat();
             if looked.elapsed() >= IDLE {
                 // also while some partitions are busy: others may be quiet
+                self.look_whether_paused().await?;
                 self.look_after().await?;
                 looked = Instant::now();
+            }
+            if self.pausing.holds() {
+                // what comes in waits in the inbox, which takes no more when it is full; the group keeps its member
+                tokio::select! {
+                    () = self.read_model.shutdown.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(IDLE) => continue,
+                }
             }
             let mut came = tokio::select! {
                 () = self.read_model.shutdown.cancelled() => return Ok(()),
@@ -167,6 +178,26 @@ impl Runner {
         Ok(())
     }
 
+    /// Somebody may have paused the projector, or resumed it. Meanwhile the read model may have been emptied.
+    async fn look_whether_paused(&mut self) -> Result<(), Stopped<ProjectorError>> {
+        let ReadModel { projector, pool, .. } = &self.read_model;
+        if self.pausing.look(pool, projector.name()).await {
+            self.find_what_was_lost().await?;
+        }
+        Ok(())
+    }
+
+    /// Has the read model keep what has stopped partitions. What it does not take is lost: the process's log has it too.
+    async fn keep_stops(&mut self) {
+        let ReadModel { pool, log, .. } = &self.read_model;
+        for stop in self.partitions.take_stops() {
+            let Stop { partition, position, .. } = stop;
+            if let Err(error) = add_stop(pool, log, &stop).await {
+                tracing::warn!(partition, position, %error, "the read model does not keep that this partition has stopped");
+            }
+        }
+    }
+
     /// Where nothing comes: gaps whose records did not arrive, partitions that another instance got moving, schemas that
     /// the registry has told, and checkpoints behind a topic that is silent.
     async fn look_after(&mut self) -> Result<(), Stopped<ProjectorError>> {
@@ -186,6 +217,7 @@ impl Runner {
             self.partitions.end_waits(&self.schemas, health).await;
             mend_gaps(&mut self.partitions, projector.name(), health).await;
         }
+        self.keep_stops().await;
         self.schemas.end_look_ups(|id| self.partitions.readings().values().any(|reading| reading.waits_for(id)));
         Ok(())
     }

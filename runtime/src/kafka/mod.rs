@@ -17,7 +17,7 @@ pub use aside::aside;
 pub use config::{client_config, consumer_config, gathering_consumer_config, producer_config, prompt_producer_config};
 pub use fields::Fields;
 pub use inbox::{Inbox, Offsets, Record, Standing, StartOffsets};
-pub use members::group_client_ids;
+pub use members::{GroupMember, group_client_ids, group_members};
 pub use meter::Meter;
 pub use outbox::{Delivered, DeliveryError, Outbox, Outgoing};
 pub use partition_reader::PartitionReader;

@@ -117,13 +117,26 @@ pub(crate) async fn begin(
     partitions: &[i32],
 ) -> Result<HashMap<i32, i64>, ProjectorError> {
     let client = pool.get().await?;
-    let other = client.query_opt(include_str!("sql/other_log.sql"), &[&log.as_str()]).await;
-    if let Some(row) = other.map_err(|error| not_migrated(name, error))? {
-        return Err(ProjectorError::OtherLog { schema: name.to_owned(), other: row.try_get(0)?, log: log.to_string() });
+    if let Some(other) = other_log(&**client, name, log).await? {
+        return Err(ProjectorError::OtherLog { schema: name.to_owned(), other, log: log.to_string() });
     }
     let begun = client.execute(include_str!("sql/begin.sql"), &[&log.as_str(), &partitions]).await;
     begun.map_err(|error| not_migrated(name, error))?;
     checkpoints(&**client, name, log).await
+}
+
+/// Another log than `log` whose events are in the read model, if there is one.
+///
+/// # Errors
+/// When the read model's tables are not there, or Postgres does not answer.
+pub async fn other_log(
+    client: &impl GenericClient,
+    schema: &str,
+    log: &LogName,
+) -> Result<Option<String>, ProjectorError> {
+    let row = client.query_opt(&in_schema(include_str!("sql/other_log.sql"), schema), &[&log.as_str()]).await;
+    let row = row.map_err(|error| not_migrated(schema, error))?;
+    row.map(|row| Ok(row.try_get(0)?)).transpose()
 }
 
 /// Moves checkpoints over `events` inside the transaction that applies them; false when one of them stands elsewhere by
@@ -151,11 +164,11 @@ pub(crate) async fn advance(
 }
 
 /// A statement on the tables of a read model.
-fn in_schema(sql: &str, schema: &str) -> String {
+pub(crate) fn in_schema(sql: &str, schema: &str) -> String {
     sql.replace(":schema", &format!("\"{}\"", schema.replace('"', "\"\"")))
 }
 
-fn not_migrated(schema: &str, error: tokio_postgres::Error) -> ProjectorError {
+pub(crate) fn not_migrated(schema: &str, error: tokio_postgres::Error) -> ProjectorError {
     match error.code() {
         Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME) => {
             ProjectorError::NotMigrated(schema.to_owned())

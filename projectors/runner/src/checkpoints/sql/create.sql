@@ -21,6 +21,27 @@ CREATE TABLE IF NOT EXISTS fingerprints (
     PRIMARY KEY (log, partition, first)
 );
 
+-- Has a row while the projector is paused on purpose. Like all tables named projector_…, it is no part of what a reset
+-- empties.
+CREATE TABLE IF NOT EXISTS projector_pause (
+    only_one  boolean     PRIMARY KEY DEFAULT true CHECK (only_one),
+    since     timestamptz NOT NULL DEFAULT now(),
+    paused_by text        NOT NULL DEFAULT session_user,
+    reason    text
+);
+
+-- What last stopped a partition, and how often something did. It still stands still if its checkpoint is before position.
+CREATE TABLE IF NOT EXISTS projector_stops (
+    log       text        NOT NULL,
+    partition integer     NOT NULL,
+    -- of the event that is missing or can't be applied
+    position  bigint      NOT NULL,
+    times     bigint      NOT NULL,
+    reason    text        NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (log, partition)
+);
+
 -- Whether the read model shows the writes of a token: <log>/<partition>@<position>, several joined by commas. The body is
 -- bound to the table itself, so it follows the schema when that is renamed. NULL for NULL: a command without a token has
 -- written nothing.

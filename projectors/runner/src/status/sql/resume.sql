@@ -1,0 +1,2 @@
+-- :schema the read model's
+DELETE FROM :schema.projector_pause
