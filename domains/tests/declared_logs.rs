@@ -57,7 +57,10 @@ fn parse(log: &str, folder: &Path, rules: &str) -> Result<DeclaredDomain, RulesE
     let types: Vec<String> = types.iter().filter_map(|name| name.as_str()).map(ToOwned::to_owned).collect();
     let (definition, file) = (definition.with_stream_types(types), format!("{log}/domain.toml"));
     let domain = DeclaredDomain::load(definition, &file, rules)?;
-    domain.check_generated(&file, rules).map(|()| domain)
+    domain.check_generated(&file, rules).map(|untried| {
+        assert_eq!(untried, [], "rules that generated commands do not get past");
+        domain
+    })
 }
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {

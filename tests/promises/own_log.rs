@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::{Value, json};
 
 use crate::client::{Client, JsonCommand};
-use crate::own::{Own, changes, event};
+use crate::own::{Own, append, changes, event, one, opened};
 use crate::world::{World, wait_until};
 
 crate::promises![
@@ -25,6 +25,8 @@ crate::promises![
     a_log_is_dropped_only_by_its_name_said_twice_and_while_nobody_works_on_it,
     a_log_drop_in_a_database_without_the_log_deletes_nothing,
     a_log_with_rules_keeps_them,
+    a_type_that_a_log_has_streams_of_stays,
+    a_check_refuses_the_names_that_no_log_may_have,
     a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_events
 ];
 
@@ -121,7 +123,7 @@ async fn an_incompatible_change_is_refused_and_leaves_the_log_as_it_was(world: W
     let problems = report["problems"].to_string();
     assert_eq!(code, 1);
     assert!(problems.contains("the log has this record, so the file must stay"), "{problems}");
-    assert!(problems.contains("has 3 for ever: write partitions = 3"), "{problems}");
+    assert!(problems.contains("was created with 3, which is for ever: write partitions = 3"), "{problems}");
     assert_eq!(own.state().await, before);
 
     // somebody else's schema
@@ -331,6 +333,47 @@ async fn a_log_with_rules_keeps_them(world: World) {
         let _ = fs::remove_file(own.dir.join("commands/OpenTicket.avsc"));
     }
     own.drop_log().await;
+}
+
+async fn a_type_that_a_log_has_streams_of_stays(world: World) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let _writer = world.service(&["writer", "--log", &own.log]).await;
+    let log_toml = own.dir.join("log.toml");
+    let text = fs::read_to_string(&log_toml).expect("the file");
+    let renamed = text.replace("[\"ticket\"]", "[\"case\"]");
+    assert_ne!(text, renamed);
+    fs::write(&log_toml, &renamed).expect("the folder can be written");
+    own.applied().await;
+    fs::write(&log_toml, &text).expect("the folder can be written");
+    own.applied().await;
+    let two = append(
+        "two",
+        json!([one("ticket-1", json!("any"), &[opened("a")]), one("ticket-2", json!("any"), &[opened("b")])]),
+    );
+    assert_eq!(own.ask(&two).await["outcome"], "accepted");
+    fs::write(&log_toml, &renamed).expect("the folder can be written");
+    let (code, report) = own.apply(&[]).await;
+    let problem = report["problems"][0]["problem"].as_str().unwrap_or_default();
+    assert_eq!(code, 1, "{report:#}");
+    let expected =
+        format!("stream_types lacks \"ticket\", and log {} has 2 streams of that type: put it back", own.log);
+    assert_eq!(problem, expected);
+    own.drop_log().await;
+}
+
+async fn a_check_refuses_the_names_that_no_log_may_have(world: World) {
+    let own = Own::new(&world);
+    let dir = own.dir.display().to_string();
+    let log_toml = own.dir.join("log.toml");
+    let text = fs::read_to_string(&log_toml).expect("the file");
+    assert_eq!(world.try_millrace(&["log", "check", &dir]).await.0, 0);
+    for reserved in ["ledger", "public", "reporting"] {
+        fs::write(&log_toml, text.replace("name = \"tickets\"", &format!("name = \"{reserved}\""))).expect("written");
+        let (code, printed) = world.try_millrace(&["log", "check", &dir]).await;
+        assert_eq!(code, 1, "{printed}");
+        assert!(printed.contains(&format!("a log can't be named {reserved}")) && printed.contains("--as"), "{printed}");
+    }
 }
 
 async fn a_log_takes_any_number_of_partitions_for_commands_and_its_own_for_events(world: World) {

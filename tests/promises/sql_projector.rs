@@ -343,12 +343,18 @@ async fn a_statement_uses_the_tables_of_its_projector_alone(world: World) {
         ("INSERT INTO accounts SELECT id FROM elsewhere.secret", "elsewhere.secret is none of them"),
         ("UPDATE checkpoints SET position = 0", "accounts.checkpoints is none of them"),
         ("DELETE FROM projector_definition", "accounts.projector_definition is none of them"),
+        ("DELETE FROM fingerprints", "accounts.fingerprints is none of them"),
+        ("DELETE FROM projector_pause", "accounts.projector_pause is none of them"),
     ] {
         folder.write("on_AccountOpened.sql", statement);
         let problem = folder.refused("on_AccountOpened.sql").await;
         assert!(problem.contains(expected), "{problem}");
     }
     folder.write("on_AccountOpened.sql", "INSERT INTO accounts SELECT account_id FROM batch");
+    folder.write("tables.sql", "CREATE TABLE accounts (id text); CREATE TABLE projector_notes (id text)");
+    let reserved = folder.refused("tables.sql").await;
+    assert!(reserved.contains("kept for Millrace: call projector_notes something else"), "{reserved}");
+    folder.write("tables.sql", "CREATE TABLE accounts (id text)");
     folder.write("projector.toml", &format!("name = \"elsewhere\"\n[reads]\n{} = [\"AccountOpened\"]\n", world.log));
     assert!(folder.refused("projector.toml").await.contains("choose another name"));
     folder.write("projector.toml", &format!("name = \"reporting\"\n[reads]\n{} = [\"AccountOpened\"]\n", world.log));

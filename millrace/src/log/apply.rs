@@ -39,6 +39,13 @@ pub(super) async fn run(
     Ok(if report.result == Ending::Refused { ExitCode::from(NO) } else { ExitCode::SUCCESS })
 }
 
+/// A folder with which nothing is wrong.
+pub(super) struct Sound {
+    pub(super) folder: LogFolder,
+    /// What its author may want to know.
+    pub(super) notes: Vec<FolderProblem>,
+}
+
 /// Reads the folder, with all checks that need no server. `other_name` is the name of its log, if it is not the folder's
 /// own.
 ///
@@ -49,7 +56,7 @@ pub(super) fn sound_folder(
     logs: &Logs,
     dir: &Path,
     other_name: Option<&LogName>,
-) -> anyhow::Result<Result<LogFolder, Vec<FolderProblem>>> {
+) -> anyhow::Result<Result<Sound, Vec<FolderProblem>>> {
     if let Some(name) = other_name {
         check_name(logs, name)?;
     }
@@ -62,8 +69,10 @@ pub(super) fn sound_folder(
     };
     let own_name = if other_name.is_none() { name_problem(logs, &folder.name) } else { None };
     let own_name = own_name.map(|problem| of_log(format!("name: {problem}: choose another name, or apply with --as")));
-    let problems: Vec<FolderProblem> = own_name.into_iter().chain(check_rules(&folder)).collect();
-    Ok(if problems.is_empty() { Ok(folder) } else { Err(problems) })
+    Ok(match (own_name, check_rules(&folder)) {
+        (None, Ok(notes)) => Ok(Sound { folder, notes }),
+        (own_name, rules) => Err(own_name.into_iter().chain(rules.err().into_iter().flatten()).collect()),
+    })
 }
 
 async fn apply(
@@ -74,7 +83,7 @@ async fn apply(
     dry_run: bool,
 ) -> anyhow::Result<ApplyReport> {
     match sound_folder(logs, dir, name.as_ref())? {
-        Ok(folder) => {
+        Ok(Sound { folder, .. }) => {
             let name = name.unwrap_or_else(|| folder.name.clone());
             apply_folder(settings, folder, name, dry_run).await
         }

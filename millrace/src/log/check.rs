@@ -11,7 +11,7 @@ use millrace_schemas::{
 use millrace_store::{Log, StoredDefinition, StoredSchema};
 use serde::Serialize;
 
-use super::apply::sound_folder;
+use super::apply::{Sound, sound_folder};
 use super::connection::{connect, no_log, open};
 use super::report::indented;
 use super::rules::check_rules;
@@ -31,6 +31,8 @@ struct Checked {
     /// Of these, the versions of which the log has an event or an outcome, which was decoded. None for a folder.
     decoded: usize,
     problems: Vec<FolderProblem>,
+    /// What the author of the definition may want to know.
+    notes: Vec<FolderProblem>,
 }
 
 /// Runs the command. The answer is no when something is wrong.
@@ -65,14 +67,14 @@ pub(super) fn stored_folder(log: &Log, definition: &StoredDefinition) -> anyhow:
 }
 
 fn check_folder(logs: &Logs, dir: &Path) -> anyhow::Result<Checked> {
-    let (versions, problems) = match sound_folder(logs, dir, None)? {
-        Ok(folder) => {
+    let (versions, notes, problems) = match sound_folder(logs, dir, None)? {
+        Ok(Sound { folder, notes }) => {
             let records = folder.definition.records().iter();
-            (records.map(|record| folder.versions(record).count()).sum(), vec![])
+            (records.map(|record| folder.versions(record).count()).sum(), notes, vec![])
         }
-        Err(problems) => (0, problems),
+        Err(problems) => (0, vec![], problems),
     };
-    Ok(Checked { checked: dir.display().to_string(), versions, decoded: 0, problems })
+    Ok(Checked { checked: dir.display().to_string(), versions, decoded: 0, problems, notes })
 }
 
 fn log_name(what: &Path) -> Result<LogName, Usage> {
@@ -82,13 +84,17 @@ fn log_name(what: &Path) -> Result<LogName, Usage> {
 
 async fn check_log(client: &impl GenericClient, log: &Log) -> anyhow::Result<Checked> {
     let stored = log.stored_schemas(client).await?;
-    let (definition, mut problems) = match log.newest_definition(client).await? {
+    let (mut notes, mut problems) = (vec![], vec![]);
+    let definition = match log.newest_definition(client).await? {
         Some(definition) => {
             let folder = stored_folder(log, &definition)?;
-            let problems = check_rules(&folder);
-            (Some(folder.definition), problems)
+            match check_rules(&folder) {
+                Ok(found) => notes = found,
+                Err(found) => problems = found,
+            }
+            Some(folder.definition)
         }
-        None => (None, vec![]),
+        None => None,
     };
     let mut decoded = 0;
     for version in &stored {
@@ -97,7 +103,7 @@ async fn check_log(client: &impl GenericClient, log: &Log) -> anyhow::Result<Che
             Err(found) => problems.extend(found),
         }
     }
-    Ok(Checked { checked: log.name().to_string(), versions: stored.len(), decoded, problems })
+    Ok(Checked { checked: log.name().to_string(), versions: stored.len(), decoded, problems, notes })
 }
 
 /// The newest version of the same record: the definition's; for a log whose definition is in the program, and for a
@@ -137,12 +143,13 @@ async fn check_version(
 }
 
 fn text(checked: &Checked) -> String {
-    let Checked { checked, versions, decoded, problems } = checked;
+    let Checked { checked, versions, decoded, problems, notes } = checked;
     let versions = format!("{} of schemas", counted(*versions as u64, "version"));
     let headline = match (problems.len(), decoded) {
         (0, 0) => format!("{checked}: ok, {versions}"),
         (0, _) => format!("{checked}: ok, {versions}, stored data of {decoded} of them decoded"),
         (count, _) => format!("{checked}: {}", counted(count as u64, "problem")),
     };
-    problems.iter().fold(headline, |text, problem| text + &indented(&problem.to_string()))
+    let lines = problems.iter().map(ToString::to_string).chain(notes.iter().map(|note| format!("note: {note}")));
+    lines.fold(headline, |text, line| text + &indented(&line))
 }

@@ -14,13 +14,15 @@ const COMMANDS: &str = "commands/";
 /// # Errors
 /// All problems that were found.
 pub fn check_folder(folder: &LogFolder) -> Result<(), Vec<FolderProblem>> {
-    let problems = check_rules(folder);
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    check_rules(folder).map(|_| ())
 }
 
-/// The problems of `domain.toml` and of the cases. Takes up to a few seconds, and is not part of what
-/// a writer checks of a definition that was applied to its log.
-pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
+/// Checks `domain.toml` and the cases. Takes up to a few seconds, and is not part of what a writer checks of a definition
+/// that was applied to its log. Returns notes: rules that no generated command got past.
+///
+/// # Errors
+/// All problems that were found.
+pub(super) fn check_rules(folder: &LogFolder) -> Result<Vec<FolderProblem>, Vec<FolderProblem>> {
     let cases: Vec<(&String, &String)> = folder.files.iter().filter(|(path, _)| path.starts_with(CASES)).collect();
     let Some(rules) = folder.domain() else {
         let undecided = folder.files.keys().find(|path| path.starts_with(COMMANDS)).map(|command| FolderProblem {
@@ -34,24 +36,26 @@ pub(super) fn check_rules(folder: &LogFolder) -> Vec<FolderProblem> {
             file: (*file).clone(),
             problem: "a case needs rules, and the folder has no domain.toml".to_owned(),
         };
-        return undecided.into_iter().chain(cases.iter().map(lone)).collect();
+        return or_problems(vec![], undecided.into_iter().chain(cases.iter().map(lone)).collect());
     };
     let sound = DeclaredDomain::load(folder.definition.clone(), LogFolder::DOMAIN, rules)
-        .and_then(|domain| domain.check_generated(LogFolder::DOMAIN, rules).map(|()| domain));
-    match sound {
-        Ok(domain) => {
-            let failed = cases.iter().filter_map(|(file, text)| domain.check_cases(file, text).err());
-            failed.flat_map(problems).collect()
-        }
-        Err(error) => problems(error).collect(),
-    }
+        .and_then(|domain| domain.check_generated(LogFolder::DOMAIN, rules).map(|untried| (domain, untried)));
+    let (domain, untried) = sound.map_err(problems)?;
+    let failed = cases.iter().filter_map(|(file, text)| domain.check_cases(file, text).err());
+    or_problems(untried.into_iter().map(of_folder).collect(), failed.flat_map(problems).collect())
 }
 
-fn problems(error: RulesError) -> impl Iterator<Item = FolderProblem> {
-    error.problems.into_iter().map(|Problem { file, line, field, problem }| {
-        let joint = if field.is_empty() { "" } else { ": " };
-        FolderProblem { file, problem: format!("line {line}{joint}{field}: {problem}") }
-    })
+fn or_problems<T>(sound: T, problems: Vec<FolderProblem>) -> Result<T, Vec<FolderProblem>> {
+    if problems.is_empty() { Ok(sound) } else { Err(problems) }
+}
+
+fn problems(error: RulesError) -> Vec<FolderProblem> {
+    error.problems.into_iter().map(of_folder).collect()
+}
+
+fn of_folder(Problem { file, line, field, problem }: Problem) -> FolderProblem {
+    let joint = if field.is_empty() { "" } else { ": " };
+    FolderProblem { file, problem: format!("line {line}{joint}{field}: {problem}") }
 }
 
 #[cfg(test)]
@@ -64,7 +68,7 @@ mod tests {
     fn commands_without_rules_are_refused() {
         let mut files = bundled::files("orders").expect("it comes along");
         files.retain(|path, _| !path.starts_with(CASES) && path != LogFolder::DOMAIN);
-        let problems = check_rules(&LogFolder::from_files(files.clone()).unwrap());
+        let problems = check_rules(&LogFolder::from_files(files.clone()).unwrap()).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:#?}");
         assert_eq!(problems[0].file, "domain.toml");
         assert!(
@@ -72,6 +76,6 @@ mod tests {
             "{problems:#?}"
         );
         files.retain(|path, _| !path.starts_with(COMMANDS));
-        assert_eq!(check_rules(&LogFolder::from_files(files).unwrap()), []);
+        assert_eq!(check_rules(&LogFolder::from_files(files).unwrap()), Ok(vec![]));
     }
 }

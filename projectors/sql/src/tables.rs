@@ -11,10 +11,25 @@ use crate::place;
 use crate::quoted::{identifier, literal};
 
 /// Runs `tables.sql` in the schema that is first on the search path. It can't end the transaction.
+///
+/// # Errors
+/// When Postgres refuses it, or it makes a table whose name is kept for the platform.
 pub(crate) async fn create(client: &impl GenericClient, text: &str) -> Result<(), SqlProjectorError> {
+    let of_platform = platform_tables(client).await?;
     // inside of a block, Postgres refuses COMMIT and ROLLBACK
     let block = format!("BEGIN EXECUTE {}; END", literal(text));
-    client.batch_execute(&format!("DO {}", literal(&block))).await.map_err(|error| refusal(text, error))
+    client.batch_execute(&format!("DO {}", literal(&block))).await.map_err(|error| refusal(text, error))?;
+    match platform_tables(client).await?.into_iter().find(|name| !of_platform.contains(name)) {
+        Some(name) => {
+            let problem = format!("names that begin with projector_ are kept for Millrace: call {name} something else");
+            Err(SqlProjectorError::refused(ProjectorFolder::TABLES, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn platform_tables(client: &impl GenericClient) -> Result<Vec<String>, tokio_postgres::Error> {
+    client.query(include_str!("sql/platform_tables.sql"), &[]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
 fn refusal(text: &str, error: tokio_postgres::Error) -> SqlProjectorError {

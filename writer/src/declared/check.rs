@@ -5,6 +5,7 @@ use cel::parser::Expression;
 use millrace_schemas::parse_uuid;
 
 use super::evaluate::Node;
+use super::operators::hint_of_carried;
 use super::syntax;
 use super::types::{Type, list};
 use super::value::Value;
@@ -22,6 +23,8 @@ pub(super) struct Scope {
     pub variables: Vec<(String, u16, Type)>,
     /// The named values, in the order of their places; `None` for one that can't be used here.
     pub lets: Vec<(String, Option<Type>)>,
+    /// The named values that come after those: of use in a message only.
+    pub later: Vec<String>,
 }
 
 /// Hands out the places in a frame; macros take theirs here too, each its own.
@@ -116,7 +119,12 @@ impl Checker<'_> {
     pub fn wanted(&mut self, expression: &Expression, wanted: &Type, what: &str) -> Checked {
         let Checked { node, type_ } = self.expression(expression, Some(wanted));
         if !type_.fits(wanted) {
-            return self.problem(format!("{what} is {type_}, but {wanted} is needed"));
+            let hint = match (type_.present(), wanted.present()) {
+                (Type::List(items), Type::List(_)) => hint_of_carried(&[items]),
+                (type_, Type::Int | Type::Double) => hint_of_carried(&[type_]),
+                _ => "",
+            };
+            return self.problem(format!("{what} is {type_}, but {wanted} is needed{hint}"));
         }
         let may_be_null = matches!(type_, Type::Nullable(_)) && !matches!(wanted, Type::Nullable(_) | Type::Unknown);
         let node = if may_be_null { Node::Present(Box::new(node)) } else { node };
@@ -194,6 +202,9 @@ impl Checker<'_> {
         match place.map(|place| (place, &self.scope.lets[place].1)) {
             Some((place, Some(type_))) => Checked { node: Node::Let(place as u16), type_: type_.clone() },
             Some((_, None)) => self.problem(format!("`{name}` depends on something that is not known here")),
+            None if self.scope.later.iter().any(|later| later == name) => {
+                self.problem(format!("a `let` can use those above it, and `{name}` is not above: move it up"))
+            }
             None => {
                 let variables = self.locals.iter().chain(&self.scope.variables).map(|(known, ..)| &**known);
                 let lets = self.scope.lets.iter().filter(|(_, type_)| type_.is_some()).map(|(known, _)| &**known);

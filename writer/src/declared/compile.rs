@@ -182,7 +182,7 @@ fn fold_scope(state: &Arc<RecordType>, event: &Arc<RecordType>) -> Scope {
         ("state".to_owned(), 0, Type::Record(state.clone())),
         ("event".to_owned(), 1, Type::Record(event.clone())),
     ];
-    Scope { variables, lets: Vec::new() }
+    Scope { variables, lets: Vec::new(), later: Vec::new() }
 }
 
 fn compile_fold(

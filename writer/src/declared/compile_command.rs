@@ -92,7 +92,7 @@ impl<'r> CommandCompiler<'r> {
             slots.take();
         }
         let variables = vec![("command".to_owned(), COMMAND, Type::Record(type_.clone()))];
-        let early = Scope { variables, lets: Vec::new() };
+        let early = Scope { variables, lets: Vec::new(), later: Vec::new() };
         Self { file, type_, rules, stream_types, problems, slots, full: early.clone(), early }
     }
 
@@ -102,7 +102,8 @@ impl<'r> CommandCompiler<'r> {
         let each = file.each.as_ref().map(|each| (each, self.each(each)));
         let types: Vec<StreamType> = file.streams.iter().map(|(_, id)| self.stream_type(id)).collect();
         self.add_states(&types, each.as_ref().and_then(|(_, checked)| checked.as_ref()).map(|(_, items)| items));
-        let lets = file.lets.iter().filter_map(|(name, text)| self.named(name, text)).collect();
+        let lets = (0..file.lets.len()).filter_map(|place| self.named(place)).collect();
+        self.full.later.clear();
         let mut id_scope = self.early.clone();
         if let Some((_, Some((_, items)))) = &each {
             id_scope.variables.push(("item".to_owned(), ITEM, items.clone()));
@@ -199,14 +200,17 @@ impl<'r> CommandCompiler<'r> {
     }
 
     /// Checks a `let`. One that depends on nothing but the command can also be used before the states are loaded.
-    fn named(&mut self, name: &str, text: &Sourced) -> Option<Let> {
+    fn named(&mut self, place: usize) -> Option<Let> {
+        let file = self.file;
+        let (name, text) = &file.lets[place];
         self.check_name(name, text);
+        self.full.later = file.lets[place..].iter().map(|(name, _)| name.clone()).collect();
         let early = check(&text.text, None, &self.early, &mut self.slots).ok();
-        self.early.lets.push((name.to_owned(), early.as_ref().map(|checked| checked.type_.clone())));
+        self.early.lets.push((name.clone(), early.as_ref().map(|checked| checked.type_.clone())));
         let full = self.full.clone();
         let checked = self.checked(text, None, &full);
         let type_ = checked.as_ref().map_or(Type::Unknown, |checked| checked.type_.clone());
-        self.full.lets.push((name.to_owned(), Some(type_)));
+        self.full.lets.push((name.clone(), Some(type_)));
         Some(Let { node: checked?.node, of_command: early.is_some() })
     }
 
@@ -232,9 +236,10 @@ impl<'r> CommandCompiler<'r> {
                 Ok(checked) => Some(Expect::Version(checked.node, expect.at.clone())),
                 Err(found) => {
                     let forms = "\"no-stream\", \"stream-exists\", or a version such as \"command.expected_version\"";
-                    found.into_iter().for_each(|problem| {
-                        self.problems.add(&expect.at, format!("it is not {forms}: {problem}"));
-                    });
+                    // a mistyped word is no expression whose problems would help
+                    let is_word = version.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                    let why = if is_word { String::new() } else { format!(": {}", found.join("; ")) };
+                    self.problems.add(&expect.at, format!("{version:?} is not {forms}{why}"));
                     None
                 }
             },
@@ -342,8 +347,14 @@ impl<'r> CommandCompiler<'r> {
                 }
                 (None, Some(default)) => nodes.push(Some(Node::Constant(default.clone()))),
                 (None, None) => {
-                    self.problems
-                        .add(&rule.at, format!("{} needs the field {}: add it to `data`", event.name, field.name));
+                    let (event, name) = (&event.name, &field.name);
+                    let problem = match &field.type_ {
+                        Type::Unusable(why) => {
+                            format!("rules can't give {event} its field {name}, which is {why}: let it have a default")
+                        }
+                        _ => format!("{event} needs the field {name}: add it to `data`"),
+                    };
+                    self.problems.add(&rule.at, problem);
                     nodes.push(None);
                 }
             }

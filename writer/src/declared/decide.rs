@@ -16,8 +16,8 @@ use crate::Rejection;
 /// Why a command is refused.
 #[derive(Debug)]
 pub(super) enum Refusal<'r> {
-    /// A rule of the log says so.
-    Rule(Rejection),
+    /// A rule of the log says so; its place, unless it is about the command's own form.
+    Rule(Option<&'r At>, Rejection),
     /// A rule has no value.
     Fault(&'r At, Fault),
 }
@@ -25,7 +25,7 @@ pub(super) enum Refusal<'r> {
 impl From<Refusal<'_>> for Rejection {
     fn from(refusal: Refusal<'_>) -> Self {
         match refusal {
-            Refusal::Rule(rejection) => rejection,
+            Refusal::Rule(_, rejection) => rejection,
             Refusal::Fault(at, fault) => {
                 let code = match fault {
                     Fault::Overflow => "overflow",
@@ -87,7 +87,10 @@ fn group<'r>(
         groups[place].push(item.clone());
     }
     if groups.is_empty() {
-        return Err(Refusal::Rule(Rejection::new("no_streams", "The command names no stream: its list is empty.")));
+        return Err(Refusal::Rule(
+            None,
+            Rejection::new("no_streams", "The command names no stream: its list is empty."),
+        ));
     }
     addressed.groups = groups.into_iter().map(Value::list).collect();
     Ok(())
@@ -97,7 +100,7 @@ fn stream_id<'r>(stream: &'r StreamRules, frame: &mut Frame<'_>) -> Result<Strea
     let id = frame.value(&stream.id).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
     // the text is read, copied and looked up
     frame.steps.charge(4 + id.text_weight()).map_err(|fault| Refusal::Fault(&stream.at, fault))?;
-    let invalid = |message: String| Refusal::Rule(Rejection::new("invalid_stream_id", message));
+    let invalid = |message: String| Refusal::Rule(None, Rejection::new("invalid_stream_id", message));
     let id: StreamId = id.to_string().parse().map_err(|error| invalid(format!("{error}.")))?;
     // the rules were checked with the state of this type
     if id.stream_type() != stream.type_ {
@@ -111,7 +114,7 @@ fn refuse<'r>(rejects: &'r [Reject], frame: &mut Frame<'_>) -> Result<(), Refusa
     for rule in rejects {
         if frame.bool(&rule.when).map_err(|fault| Refusal::Fault(&rule.at, fault))? {
             let message = rule.message.fill(frame);
-            return Err(Refusal::Rule(Rejection::new(rule.code.clone(), message)));
+            return Err(Refusal::Rule(Some(&rule.at), Rejection::new(rule.code.clone(), message)));
         }
     }
     Ok(())
@@ -182,15 +185,17 @@ impl<'r> Decision<'r, '_> {
         let (state, id) = (self.states[place], &self.streams[place]);
         if let Some(fault) = state.fault() {
             let message = format!("The state of stream {id} is not known: {fault}.");
-            return Err(Refusal::Rule(Rejection::new("rule_failed", message)));
+            return Err(Refusal::Rule(None, Rejection::new("rule_failed", message)));
         }
         match rules.expect {
-            Some(Expect::NoStream) if state.version() > 0 => {
-                Err(Refusal::Rule(Rejection::new("stream_exists", format!("Stream {id} exists already."))))
-            }
-            Some(Expect::StreamExists) if state.version() == 0 => {
-                Err(Refusal::Rule(Rejection::new("stream_missing", format!("Stream {id} does not exist."))))
-            }
+            Some(Expect::NoStream) if state.version() > 0 => Err(Refusal::Rule(
+                Some(&rules.at),
+                Rejection::new("stream_exists", format!("Stream {id} exists already.")),
+            )),
+            Some(Expect::StreamExists) if state.version() == 0 => Err(Refusal::Rule(
+                Some(&rules.at),
+                Rejection::new("stream_missing", format!("Stream {id} does not exist.")),
+            )),
             _ => {
                 self.frame.slots[usize::from(slot)] = state.value(&rules.state);
                 Ok(())
@@ -207,14 +212,14 @@ impl<'r> Decision<'r, '_> {
             Value::Int(version) if version >= 0 => ExpectedVersion::at(version),
             Value::Int(version) => {
                 let message = format!("The command expects version {version} of stream {id}; versions are 0 or more.");
-                return Err(Refusal::Rule(Rejection::new("invalid_expected_version", message)));
+                return Err(Refusal::Rule(None, Rejection::new("invalid_expected_version", message)));
             }
             _ => ExpectedVersion::Any,
         };
         if expected.matches(actual) {
             return Ok(());
         }
-        Err(Refusal::Rule(Rejection::version_conflict(id, actual, expected)))
+        Err(Refusal::Rule(Some(at), Rejection::version_conflict(id, actual, expected)))
     }
 
     /// Checks the versions that the items of a group say.

@@ -14,7 +14,7 @@ use super::decide::{Refusal, address, decide};
 use super::evaluate::Fault;
 use super::event::DeclaredCommand;
 use super::problem::{At, Problems};
-use super::rules::Rules;
+use super::rules::{CommandRules, Reject, Rules};
 use super::source::Source;
 use super::state::DeclaredState;
 use super::steps::Steps;
@@ -31,11 +31,12 @@ const EPISODE: usize = 50;
 const MAX_SHOWN: usize = 500;
 
 /// Decides generated commands on the states that earlier ones have left. `texts` are literals of the rules, which they
-/// may wait for.
-pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) {
+/// may wait for. Returns the rules that no command got past, each with a sentence that says so.
+pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) -> Vec<(At, String)> {
     if rules.commands.is_empty() {
-        return;
+        return Vec::new();
     }
+    let mut reached: Vec<Reached<'_>> = rules.commands.iter().map(|_| Reached::Nothing).collect();
     let mut source = Source::new(Asked::from_rules(rules), texts);
     let mut states: HashMap<StreamId, DeclaredState> = HashMap::new();
     let mut known: Vec<At> = Vec::new();
@@ -58,6 +59,7 @@ pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) {
         if came.is_ok() {
             source.remember("", &type_, &command.fields);
         }
+        reached[place].add(&rules.commands[place], &came);
         if let Err(Refusal::Fault(at, fault @ (Fault::Failed(_) | Fault::TooCostly))) = came
             && !known.contains(at)
         {
@@ -69,8 +71,47 @@ pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) {
             problems.add(at, format!("{problem}; it came to this on generated data, for {name} {json}"));
         }
         if taken > MAX_STEPS {
-            return;
+            break;
         }
+    }
+    reached.into_iter().filter_map(Reached::untried).collect()
+}
+
+/// How far the generated commands of one kind have come.
+enum Reached<'r> {
+    /// None was decided by a rule.
+    Nothing,
+    /// To this rule, in the order in which rules are asked; none was accepted.
+    Refused(usize, &'r At),
+    /// One was accepted.
+    End,
+}
+
+impl<'r> Reached<'r> {
+    fn add(&mut self, rules: &'r CommandRules, came: &Result<(), Refusal<'r>>) {
+        let refused = match came {
+            Ok(()) => {
+                *self = Self::End;
+                return;
+            }
+            Err(Refusal::Rule(None, _)) => return,
+            Err(Refusal::Rule(Some(at), _) | Refusal::Fault(at, _)) => *at,
+        };
+        let place_in = |list: &'r [Reject]| list.iter().position(|rule| std::ptr::eq(&raw const rule.at, refused));
+        // after `check`, the streams are held against what is expected of them, and then come the rules of `reject`
+        let checks = rules.check.len();
+        let place = place_in(&rules.check).or_else(|| Some(checks + 1 + place_in(&rules.reject)?)).unwrap_or(checks);
+        match self {
+            Self::Nothing => *self = Self::Refused(place, refused),
+            Self::Refused(before, _) if *before < place => *self = Self::Refused(place, refused),
+            _ => {}
+        }
+    }
+
+    fn untried(self) -> Option<(At, String)> {
+        let Self::Refused(_, at) = self else { return None };
+        let note = "no generated command got past this rule, so those after it were tried by cases alone";
+        Some((at.clone(), note.to_owned()))
     }
 }
 

@@ -106,12 +106,15 @@ impl DeclaredDomain {
     /// a list, a division by zero. Takes up to a few seconds, so do it once, before rules are first used. `text` is the
     /// file that they were loaded from.
     ///
+    /// Returns the rules that no generated command got past: what follows these is untried.
+    ///
     /// # Errors
     /// The rules that had no value, each with the command for which it had none.
-    pub fn check_generated(&self, file: &str, text: &str) -> Result<(), RulesError> {
+    pub fn check_generated(&self, file: &str, text: &str) -> Result<Vec<Problem>, RulesError> {
         let mut problems = Problems::new(file);
-        generated::run(&self.rules, source::literals(text), &mut problems);
-        problems.or(())
+        let untried = generated::run(&self.rules, source::literals(text), &mut problems);
+        let untried = untried.into_iter().map(|(at, note)| problems.note(at, note)).collect();
+        problems.or(untried)
     }
 
     /// What makes states of events: the expressions, and the schemas of the events that they read. Domains with equal

@@ -87,6 +87,10 @@ pub(super) fn items(value: &Value) -> Result<&[Value], Fault> {
     }
 }
 
+fn counted(items: usize) -> String {
+    if items == 1 { "1 item".to_owned() } else { format!("{items} items") }
+}
+
 pub(super) fn whole(operator: char, left: i64, right: i64) -> Result<i64, Fault> {
     let result = match operator {
         '+' => left.checked_add(right),
@@ -108,7 +112,8 @@ pub(super) fn index(of: &Value, index: &Value) -> Evaluated {
         _ => {
             let (items, index) = (items(of)?, int(index)?);
             let item = usize::try_from(index).ok().and_then(|index| items.get(index));
-            item.cloned().ok_or_else(|| Fault::failed(format!("a list of {} items has no item {index}", items.len())))
+            item.cloned()
+                .ok_or_else(|| Fault::failed(format!("a list of {} has no item {index}", counted(items.len()))))
         }
     }
 }

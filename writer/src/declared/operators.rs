@@ -33,7 +33,7 @@ impl Checker<'_> {
                     type_ @ (Type::Int | Type::Double | Type::Unknown) => {
                         Checked { type_: type_.clone(), node: Node::Negate(Box::new(inner.node)) }
                     }
-                    other => self.problem(format!("`-` can't stand before {other}")),
+                    other => self.problem(format!("`-` can't stand before {other}{}", hint_of_carried(&[other]))),
                 }
             }
             (operators::ADD, [left, right]) => self.arithmetic('+', left, right),
@@ -80,7 +80,7 @@ impl Checker<'_> {
                 let hint = if operator == '+' && (*a == Type::Text || *b == Type::Text) {
                     ": string(…) makes a text of it"
                 } else {
-                    hint_of_carried(a, b)
+                    hint_of_carried(&[a, b])
                 };
                 return self.problem(format!("`{operator}` can't take {a} and {b}{hint}"));
             }
@@ -113,7 +113,7 @@ impl Checker<'_> {
         if !comparable {
             return self.problem(match (a, b) {
                 (Type::Null, other) | (other, Type::Null) => format!("{other} is never null"),
-                _ => format!("{a} can't be compared with {b}{}", hint_of_carried(a, b)),
+                _ => format!("{a} can't be compared with {b}{}", hint_of_carried(&[a, b])),
             });
         }
         Checked { node: Node::Compare(comparison, Box::new([left.node, right.node])), type_: Type::Bool }
@@ -158,8 +158,9 @@ fn can_be_equal(left: &Type, right: &Type) -> bool {
     }
 }
 
-fn hint_of_carried(left: &Type, right: &Type) -> &'static str {
-    if left.is_carried() || right.is_carried() {
+/// What to say when one of the types is carried only.
+pub(super) fn hint_of_carried(types: &[&Type]) -> &'static str {
+    if types.iter().any(|type_| type_.is_carried()) {
         ": decimals and uuids are carried, not computed with; == and != compare them with their own type"
     } else {
         ""

@@ -71,6 +71,11 @@ impl Problems {
         self.found.push(Problem { file: self.file.clone(), line, field, problem: problem.into() });
     }
 
+    /// A problem that is not noted: something worth knowing about the file.
+    pub fn note(&self, At { line, field }: At, note: String) -> Problem {
+        Problem { file: self.file.clone(), line, field, problem: note }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -44,7 +44,7 @@ fn parse(rules: &str) -> Result<DeclaredDomain, RulesError> {
 fn sound(definition: LogDefinition, stream_type: &str, rules: &str) -> Result<DeclaredDomain, RulesError> {
     let definition = definition.with_stream_types(vec![stream_type.to_owned()]);
     let domain = DeclaredDomain::load(definition, "domain.toml", rules)?;
-    domain.check_generated("domain.toml", rules).map(|()| domain)
+    domain.check_generated("domain.toml", rules).map(|_| domain)
 }
 
 /// Rules with one condition, which rejects as `wrong`.

@@ -26,8 +26,8 @@ pub(super) enum Kind {
     List(Vec<Tree>),
     /// In the order of the file.
     Table(Vec<(String, Tree)>),
-    /// A TOML date or time.
-    Other,
+    /// A date or time, as TOML writes it.
+    Date(String),
 }
 
 /// Parses a file. Notes a problem when it is too large, or not TOML.
@@ -76,7 +76,7 @@ impl Lines {
                 Tree { kind: Kind::List(tables.collect()), at }
             }
             Item::Value(value) => self.value(value, at),
-            Item::None => Tree { kind: Kind::Other, at },
+            Item::None => Tree { kind: Kind::Table(Vec::new()), at },
         }
     }
 
@@ -86,7 +86,7 @@ impl Lines {
             Value::Integer(number) => Kind::Int(*number.value()),
             Value::Float(number) => Kind::Float(*number.value()),
             Value::Boolean(value) => Kind::Bool(*value.value()),
-            Value::Datetime(_) => Kind::Other,
+            Value::Datetime(date) => Kind::Date(date.value().to_string()),
             Value::InlineTable(table) => return self.table(table, at),
             Value::Array(items) => Kind::List(
                 items
@@ -122,6 +122,11 @@ impl Tree {
     pub fn entries(self, problems: &mut Problems) -> Vec<(String, Self)> {
         match self.kind {
             Kind::Table(entries) => entries,
+            Kind::List(_) => {
+                let field = &self.at.field;
+                problems.add(&self.at, format!("expected one table, [{field}] or {{name = …}}, not a list"));
+                Vec::new()
+            }
             _ => {
                 problems.add(&self.at, "expected a table, {name = …}");
                 Vec::new()
@@ -138,6 +143,14 @@ impl Tree {
     pub fn items(self, problems: &mut Problems) -> Vec<Self> {
         match self.kind {
             Kind::List(items) => items,
+            Kind::Table(_) => {
+                let field = &self.at.field;
+                problems.add(
+                    &self.at,
+                    format!("expected a list: write [[{field}]] before each item, or [ … ] around them"),
+                );
+                Vec::new()
+            }
             _ => {
                 problems.add(&self.at, "expected a list, [ … ]");
                 Vec::new()
@@ -159,7 +172,7 @@ impl Tree {
     /// The value as JSON.
     pub fn json(&self) -> Json {
         match &self.kind {
-            Kind::Text(text) => Json::String(text.clone()),
+            Kind::Text(text) | Kind::Date(text) => Json::String(text.clone()),
             Kind::Int(number) => (*number).into(),
             Kind::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
             Kind::Bool(value) => Json::Bool(*value),
@@ -167,7 +180,6 @@ impl Tree {
             Kind::Table(entries) => {
                 Json::Object(entries.iter().map(|(name, value)| (name.clone(), value.json())).collect())
             }
-            Kind::Other => Json::Null,
         }
     }
 }

@@ -49,3 +49,17 @@ then = [{ stream = "order-8", event = "OrderPlaced", data = { order_id = "8" } }
     let refused = domain.check_cases("cases/a.toml", case).unwrap_err().to_string();
     assert!(refused.contains("the log has no streams of type ordr; there are: order"), "{refused}");
 }
+
+#[test]
+fn a_case_may_have_a_date_as_toml_writes_it_and_one_table_instead_of_a_list_is_told_how_to_become_one() {
+    let domain = parse(&rules_with("command.order_id != '2026-11-25'")).unwrap();
+    let case = r#"
+[[case]]
+name = "a date is a text"
+when = { command = "PlaceOrder", data = { order_id = 2026-11-25 } }
+then = [{ stream = "order-2026-11-25", event = "OrderPlaced", data = { order_id = "2026-11-25" } }]
+"#;
+    assert_eq!(domain.check_cases("cases/a.toml", case), Ok(1));
+    let one = domain.check_cases("cases/a.toml", &case.replace("[[case]]", "[case]")).unwrap_err().to_string();
+    assert!(one.contains("case: expected a list: write [[case]] before each item"), "{one}");
+}

@@ -23,7 +23,7 @@ fn an_expectation_of_a_stream_that_does_not_exist_is_refused() {
         parse(&rules)
             .unwrap_err()
             .to_string()
-            .contains("it is not \"no-stream\", \"stream-exists\", or a version such as")
+            .contains("is not \"no-stream\", \"stream-exists\", or a version such as")
     );
 }
 

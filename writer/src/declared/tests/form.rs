@@ -77,3 +77,15 @@ fn an_expression_of_10_mb_is_refused() {
     assert!(refused.contains("the file has 10000") && refused.contains("at most 262144 are allowed"), "{refused}");
     assert!(self::refused(&"(".repeat(100_000)).contains("the expression has 100000 bytes"));
 }
+
+#[test]
+fn what_an_author_may_mistake_is_answered_with_what_to_write() {
+    let changed = |from: &str, to: &str| parse(&rules_with("false").replace(from, to)).unwrap_err().to_string();
+    let said = changed("reject", "let = { a = \"b + 1\", b = \"a + 1\" }\nreject");
+    assert!(said.contains("let.a: a `let` can use those above it, and `b` is not above: move it up"), "{said}");
+    let said = changed("reject", "expect = \"stream-exist\"\nreject");
+    assert!(
+        said.ends_with("\"stream-exist\" is not \"no-stream\", \"stream-exists\", or a version such as \"command.expected_version\""),
+        "{said}"
+    );
+}

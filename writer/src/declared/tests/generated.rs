@@ -1,5 +1,6 @@
 //! What generated commands come to.
 
+use super::super::Problem;
 use super::*;
 
 const PAY: &str = r#"{"type": "record", "name": "PlaceOrder", "fields": [
@@ -23,7 +24,11 @@ fn behind(rejects: &[&str]) -> Result<DeclaredDomain, RulesError> {
 }
 
 fn with_last(rejects: &[&str], last: &str) -> Result<DeclaredDomain, RulesError> {
-    let rules = format!(
+    sound(LogDefinition::parse("orders", &[PAY], &[PAID]).unwrap(), "order", &rules_behind(rejects, last))
+}
+
+fn rules_behind(rejects: &[&str], last: &str) -> String {
+    format!(
         r#"
 [state.order]
 OrderPlaced = {{ category = "event.category", paid = "event.paid + (has(state.paid) ? state.paid : 0)" }}
@@ -38,8 +43,7 @@ emit = [{{ event = "OrderPlaced", data = {{ order_id = "command.order_id", categ
 "#,
         rejects.iter().fold(String::new(), |text, when| text
             + &format!("    {{ when = \"{when}\", code = \"before\", message = \"Before.\" }},\n"))
-    );
-    sound(LogDefinition::parse("orders", &[PAY], &[PAID]).unwrap(), "order", &rules)
+    )
 }
 
 #[test]
@@ -92,4 +96,20 @@ fn hostile_patterns_do_not_hold_up_the_generated_check() {
         let _ = behind(&[&format!("!command.code.matches('{pattern}')")]);
     }
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_rule_that_no_generated_command_gets_past_is_named() {
+    let untried = |rejects: &[&str]| {
+        let rules = rules_behind(rejects, "false");
+        let definition = LogDefinition::parse("orders", &[PAY], &[PAID]).unwrap();
+        let definition = definition.with_stream_types(vec!["order".to_owned()]);
+        let domain = DeclaredDomain::load(definition, "domain.toml", &rules).unwrap();
+        let untried = domain.check_generated("domain.toml", &rules).unwrap();
+        untried.into_iter().map(|Problem { line, field, .. }| (line, field)).collect::<Vec<_>>()
+    };
+    assert_eq!(untried(&["!command.code.matches('^[0-9]{1,4}$')"]), []);
+    let joined = "command.amount * 7919 + size(command.code) != 1234567891";
+    let second = "commands.PlaceOrder.reject[1].when".to_owned();
+    assert_eq!(untried(&["size(command.code) > 100", joined, "command.kind == 'x'"]), [(10, second)]);
 }

@@ -112,7 +112,7 @@ fn whatever_else_rules_would_do_with_a_decimal_or_uuid_is_refused() {
         ("-command.price == command.price", "`-` can't stand before a decimal(10, 2)"),
         (
             "[command.price].sum() > 0",
-            "what stands before .sum() is a list of decimal(10, 2), but a list of int is needed",
+            "what stands before .sum() is a list of decimal(10, 2), but a list of int is needed: decimals and uuids are carried",
         ),
         ("command.id.contains('a')", "what stands before the function is a uuid, but a text is needed"),
     ] {
