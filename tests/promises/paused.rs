@@ -52,6 +52,7 @@ async fn a_paused_projector_applies_nothing_on_any_instance_until_somebody_resum
     post(&world, &client, 0, 50).await;
     // one that starts later obeys too, and so does one that starts again
     let late = world.service(&["projector", "reporting"]).await;
+    assert_eq!(services[2].leave().await, Some(0), "it leaves while it is paused");
     services[2].restart();
     services[2].wait_until_ready().await;
     for instance in [&late, &services[2]] {
@@ -78,7 +79,6 @@ async fn a_paused_projector_applies_nothing_on_any_instance_until_somebody_resum
     wait_until("reporting goes on", async || world.balance("bank").await == Some(-50)).await;
     assert!(world.millrace(&["projectors", "resume", "reporting"]).await.contains("was not paused"));
     world.audit().await;
-    // the instance that was killed counts until its session ends
     let both = async || shown(&world, "reporting").await["instances"] == 2;
     wait_until("both instances are members", both).await;
     assert_eq!(shown(&world, "reporting").await["state"], "running");
