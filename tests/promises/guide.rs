@@ -54,8 +54,10 @@ async fn the_guide_to_a_log_of_ones_own_works_step_by_step(world: World) {
 async fn the_guide_to_a_first_projector_works_step_by_step(world: World) {
     let guide = guide("projectors.md");
     let mut reader = reader(&world);
-    let domains = std::path::absolute("../domains").expect("the checkout");
-    std::os::unix::fs::symlink(domains, reader.folder.join("domains")).expect("a link");
+    for folder in ["domains", "projectors"] {
+        let of_checkout = std::path::absolute(format!("../{folder}")).expect("the checkout");
+        std::os::unix::fs::symlink(of_checkout, reader.folder.join(folder)).expect("a link");
+    }
     let (mut steps, mut lines) = (0, 0);
     for block in blocks(&guide) {
         match (block.language, block.label) {
@@ -70,14 +72,17 @@ async fn the_guide_to_a_first_projector_works_step_by_step(world: World) {
             }
         }
     }
-    assert_eq!(steps, 3, "steps of the guide");
+    assert_eq!(steps, 4, "steps of the guide");
     assert!(lines <= 30, "the projector has {lines} lines");
     let client = world.pool(1).get().await.expect("Postgres");
     let sql = "SELECT customer_id, orders, cancelled, total_minor::bigint FROM by_day.totals";
     let rows = client.query(sql, &[]).await.expect("totals");
     let shown: Vec<(String, i64, i64, i64)> =
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
-    assert_eq!(shown, [("ada".to_owned(), 2, 1, 300)]);
+    let by_ada = "SELECT count(*) FROM orders_trail.events WHERE user_id = 'ada'";
+    assert_eq!(client.query_one(by_ada, &[]).await.expect("the trail").get::<_, i64>(0), 1);
+    let of_ada: Vec<_> = shown.into_iter().filter(|(customer, ..)| customer == "ada").collect();
+    assert_eq!(of_ada, [("ada".to_owned(), 2, 1, 300)]);
 }
 
 /// The text of a guide.

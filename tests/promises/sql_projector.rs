@@ -8,7 +8,7 @@ use millrace_schemas::LogName;
 use serde_json::{Value, json};
 
 use crate::client::JsonCommand;
-use crate::own::Own;
+use crate::own::{Own, append, event, one, opened};
 use crate::service::Service;
 use crate::world::{World, wait_until};
 
@@ -20,7 +20,8 @@ crate::promises![
     applying_a_projector_twice_changes_nothing_and_changing_one_with_events_needs_a_start_over,
     a_statement_uses_the_tables_of_its_projector_alone,
     statements_run_as_a_role_that_owns_its_schema_and_nothing_else,
-    events_of_every_version_have_the_columns_of_the_newest
+    events_of_every_version_have_the_columns_of_the_newest,
+    every_log_has_an_audit_trail_and_the_current_state_of_its_streams_also_of_event_types_that_come_later
 ];
 
 const ORDERS: usize = 400;
@@ -451,4 +452,71 @@ async fn events_of_every_version_have_the_columns_of_the_newest(world: World) {
     .await;
     assert_eq!((&shown[0]["subject"], &shown[0]["_version"]), (&json!("é"), &json!(1)), "{shown:#?}");
     assert_eq!((&shown[1]["subject"], &shown[1]["later"]), (&json!("2"), &Value::Null), "{shown:#?}");
+}
+
+async fn every_log_has_an_audit_trail_and_the_current_state_of_its_streams_also_of_event_types_that_come_later(
+    world: World,
+) {
+    let own = Own::new(&world);
+    own.applied().await;
+    let client = world.pool(1).get().await.expect("Postgres");
+    let folders = concat!(env!("CARGO_MANIFEST_DIR"), "/../projectors/folders");
+    for folder in ["audit_trail", "current_state"] {
+        let dir = format!("{folders}/{folder}");
+        let (code, printed) = world.try_millrace(&["projector", "check", &dir, "--log", &own.log]).await;
+        assert_eq!(code, 0, "{printed}");
+        let (code, printed) = world.try_millrace(&["projector", "apply", &dir, "--log", &own.log, "--as", "X"]).await;
+        assert!(code == 1 && printed.contains("--as: name: \"X\" can't be"), "{printed}");
+        let named = format!("tickets_{folder}");
+        world.millrace(&["projector", "apply", &dir, "--log", &own.log, "--as", &named]).await;
+        let again = world.millrace(&["projector", "apply", &dir, "--log", &own.log, "--as", &named]).await;
+        assert!(again.contains("nothing to change"), "{again}");
+    }
+    let _services = (
+        world.service(&["writer", "--log", &own.log]).await,
+        world.service(&["relay", "--log", &own.log]).await,
+        world.service(&["projector", "run", "tickets_audit_trail"]).await,
+        world.service(&["projector", "run", "tickets_current_state"]).await,
+    );
+    let mut first = append("first", json!([one("ticket-1", json!("no-stream"), &[opened("a\0b"), opened("c")])]));
+    first.headers = vec![("user-id", "ada".into()), ("correlation-id", "visit-9".into())];
+    assert_eq!(own.ask(&first).await["outcome"], "accepted");
+    own.write("events/TicketLost.avsc", &event("TicketLost", json!([{"name": "where", "type": "string"}])));
+    own.applied().await;
+    let lost = json!({"type": "TicketLost", "data": {"where": "at home"}});
+    let mut second = append("second", json!([one("ticket-1", json!(2), &[lost])]));
+    second.headers = vec![("user-id", "bob".into())];
+    assert_eq!(own.ask(&second).await["outcome"], "accepted");
+
+    let trail = async || {
+        let sql = "SELECT version, type, user_id, correlation_id, causation_id, data::text
+                     FROM tickets_audit_trail.events WHERE stream_id = 'ticket-1' ORDER BY version";
+        let rows = client.query(sql, &[]).await.expect("the trail");
+        let row = |row: &tokio_postgres::Row| {
+            let texts = [1, 2, 3, 4].map(|column| row.get::<_, Option<String>>(column).unwrap_or_default());
+            (row.get::<_, i64>(0), texts, row.get::<_, String>(5))
+        };
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    wait_until("the trail has all events", async || trail().await.len() == 3).await;
+    let trail = trail().await;
+    assert_eq!(trail[0].1, ["TicketOpened", "ada", "visit-9", "first"]);
+    assert!(trail[0].2.contains("a\u{fffd}b"), "{trail:?}");
+    assert_eq!(trail[2].1, ["TicketLost", "bob", "second", "second"]);
+    let state = async || {
+        let sql = "SELECT version, last_type, changed_by, state::text FROM tickets_current_state.streams";
+        let rows = client.query(sql, &[]).await.expect("the states");
+        rows.iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+            .collect::<Vec<(i64, String, String, String)>>()
+    };
+    wait_until("the state has all events", async || state().await.first().is_some_and(|state| state.0 == 3)).await;
+    let states = state().await;
+    assert_eq!((states.len(), &*states[0].1, &*states[0].2), (1, "TicketLost", "bob"));
+    let state: Value = serde_json::from_str(&states[0].3).expect("JSON");
+    assert_eq!(
+        (&state["where"], &state["ticket_id"]),
+        (&json!("at home"), &opened("c")["data"]["ticket_id"]),
+        "{state}"
+    );
 }

@@ -32,6 +32,9 @@ pub enum ProjectorAction {
     Apply {
         /// The folder.
         folder: PathBuf,
+        /// Another name for the projector, and so for its Postgres schema.
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
         /// Empty a read model that is there, and create it anew; its projector fills it again from the first event on.
         #[arg(long)]
         start_over: bool,

@@ -21,10 +21,11 @@ pub(super) async fn apply(
     logs: &Logs,
     settings: &SettingsArguments,
     dir: &Path,
+    name: Option<&str>,
     start_over: bool,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let report = ApplyReport::new(dir, apply_folder(logs, settings, dir, start_over).await)?;
+    let report = ApplyReport::new(dir, apply_folder(logs, settings, dir, name, start_over).await)?;
     output.print(&report, ApplyReport::text)?;
     Ok(ending(&report.problems))
 }
@@ -49,9 +50,13 @@ async fn apply_folder(
     logs: &Logs,
     settings: &SettingsArguments,
     dir: &Path,
+    name: Option<&str>,
     start_over: bool,
 ) -> anyhow::Result<millrace_sql_projector::Applied> {
-    let folder = read(dir)?;
+    let mut folder = read(dir)?;
+    if let Some(name) = name {
+        folder = folder.with_name(name).map_err(|problem| SqlProjectorError::Refused(vec![problem]))?;
+    }
     if logs.has_projector(&folder.name) {
         let problem = format!("name: this program has a projector {} of its own: choose another name", folder.name);
         return Err(refused(ProjectorFolder::PROJECTOR, problem).into());

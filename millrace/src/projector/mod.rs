@@ -25,8 +25,8 @@ pub async fn run(
         // clap asks for a name where no other word stands
         None => services::projector(logs, settings, &name.unwrap_or_default(), service).await,
         Some(ProjectorAction::Run { name, service }) => services::projector(logs, settings, &name, service).await,
-        Some(ProjectorAction::Apply { folder, start_over }) => {
-            folder::apply(logs, settings, &folder, start_over, output).await
+        Some(ProjectorAction::Apply { folder, name, start_over }) => {
+            folder::apply(logs, settings, &folder, name.as_deref(), start_over, output).await
         }
         Some(ProjectorAction::Check { folder }) => folder::check(logs, settings, &folder, output).await,
     }

@@ -1,17 +1,18 @@
-//! The relation `batch`: the events of one type, as arrays that a statement unnests.
+//! The relation `batch`: events of one type, or of any, as arrays that a statement unnests.
 
 use apache_avro::Schema;
 use apache_avro::types::Value;
 use jiff::Timestamp;
 use millrace_projector_runner::{ApplyError, Event};
 use millrace_schemas::{DecodeError, RecordSchema};
+use serde_json::Value as Json;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::{Column, Kind, OF_EVERY_EVENT};
 use crate::decode::Cells;
 
-/// The events of one type, column by column.
+/// Events, column by column.
 #[derive(Debug)]
 pub(crate) struct Batch {
     fields: Vec<Cells>,
@@ -23,6 +24,7 @@ pub(crate) struct Batch {
     event_ids: Vec<Uuid>,
     user_ids: Vec<Option<String>>,
     correlation_ids: Vec<Option<String>>,
+    causation_ids: Vec<Option<String>>,
 }
 
 impl Batch {
@@ -38,13 +40,15 @@ impl Batch {
             event_ids: Vec::new(),
             user_ids: Vec::new(),
             correlation_ids: Vec::new(),
+            causation_ids: Vec::new(),
         }
     }
 
-    /// Decodes events; those written by another version of the schema are read as `reader` reads them.
+    /// Decodes events. Those written by another version of the schema are read as `reader` reads them; without a
+    /// reader, each is of the type and version that it was written with.
     pub(crate) fn from_events<'e>(
         columns: &[Column],
-        reader: &RecordSchema,
+        reader: Option<&RecordSchema>,
         events: impl Iterator<Item = &'e Event>,
     ) -> Result<Self, ApplyError> {
         let mut batch = Self::new(columns);
@@ -54,12 +58,10 @@ impl Batch {
         Ok(batch)
     }
 
-    fn push(&mut self, event: &Event, reader: &RecordSchema) -> Result<(), ApplyError> {
-        if let (Value::Record(fields), Schema::Record(record)) = (value(event, reader)?, reader.avro()) {
-            for ((cells, (name, value)), field) in self.fields.iter_mut().zip(fields).zip(&record.fields) {
-                let place = |problem| format!("{}.{name}: {problem}", reader.name);
-                cells.push(&field.schema, value).map_err(|problem| ApplyError::Senseless(place(problem)))?;
-            }
+    fn push(&mut self, event: &Event, reader: Option<&RecordSchema>) -> Result<(), ApplyError> {
+        match reader {
+            Some(reader) => self.push_fields(event, reader)?,
+            None => self.push_whole(event)?,
         }
         self.stream_ids.push(event.stream_id.to_string());
         self.versions.push(event.version);
@@ -69,6 +71,26 @@ impl Batch {
         self.event_ids.push(event.event_id);
         self.user_ids.push(event.metadata.user_id.clone());
         self.correlation_ids.push(event.metadata.correlation_id.clone());
+        self.causation_ids.push(event.metadata.causation_id.clone());
+        Ok(())
+    }
+
+    fn push_fields(&mut self, event: &Event, reader: &RecordSchema) -> Result<(), ApplyError> {
+        if let (Value::Record(fields), Schema::Record(record)) = (value(event, reader)?, reader.avro()) {
+            for ((cells, (name, value)), field) in self.fields.iter_mut().zip(fields).zip(&record.fields) {
+                let place = |problem| format!("{}.{name}: {problem}", reader.name);
+                cells.push(&field.schema, value).map_err(|problem| ApplyError::Senseless(place(problem)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of [`of_any_event`](crate::columns::of_any_event).
+    fn push_whole(&mut self, event: &Event) -> Result<(), ApplyError> {
+        if let [Cells::Text(types), Cells::Jsonb(data)] = &mut self.fields[..] {
+            types.push(Some(event.event_type().to_owned()));
+            data.push(Some(storable(event.schema.json(event.datum())?)));
+        }
         Ok(())
     }
 
@@ -83,8 +105,22 @@ impl Batch {
             &self.event_ids,
             &self.user_ids,
             &self.correlation_ids,
+            &self.causation_ids,
         ];
         self.fields.iter().map(Cells::parameter).chain(of_every_event).collect()
+    }
+}
+
+/// JSON that Postgres can store: with U+FFFD for U+0000, which its texts can't have. A read model of all events must not
+/// stand still for it.
+fn storable(json: Json) -> Json {
+    match json {
+        Json::String(text) if text.contains('\0') => Json::String(text.replace('\0', "\u{fffd}")),
+        Json::Array(items) => items.into_iter().map(storable).collect(),
+        Json::Object(fields) => Json::Object(
+            fields.into_iter().map(|(name, value)| (name.replace('\0', "\u{fffd}"), storable(value))).collect(),
+        ),
+        other => other,
     }
 }
 

@@ -81,7 +81,8 @@ pub async fn check(
     let tables = tables::names(&transaction).await?;
     let mut scratch = Scratch { transaction: &mut transaction, statements: &statements, tables };
     let mut checked = Checked { projector: folder.name.clone(), events: 0, refused: 0, refusal: None };
-    let readers: Vec<&'static RecordSchema> = statements.0.iter().map(|statement| statement.reader).collect();
+    let of_types = statements.0.iter().map(|statement| statement.reader).collect::<Option<Vec<_>>>();
+    let readers = of_types.unwrap_or_else(|| schemas.values().copied().collect());
     for seed in 1..=SETS {
         let mut chance = Chance::new(seed);
         let generated = events(&mut chance, &readers, stream_types, EVENTS)
@@ -168,7 +169,7 @@ impl Scratch<'_, '_> {
     async fn explain(&mut self, placed: &[Placed]) -> Result<FolderProblem, SqlProjectorError> {
         let (alone, batched) = (self.left(&one_by_one(placed)).await?, self.left(placed).await?);
         let mut files: Vec<String> =
-            placed.iter().map(|placed| ProjectorFolder::file_of(placed.event.event_type())).collect();
+            placed.iter().filter_map(|placed| self.statements.file_of(&placed.event)).map(ToOwned::to_owned).collect();
         files.sort();
         files.dedup();
         let mut problem =

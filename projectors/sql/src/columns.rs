@@ -4,7 +4,7 @@ use apache_avro::Schema;
 use millrace_schemas::RecordSchema;
 
 /// The columns that every event has, beside its fields.
-pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 8] = [
+pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 9] = [
     ("_stream_id", Kind::Text),
     ("_version", Kind::Bigint),
     ("_position", Kind::Bigint),
@@ -13,6 +13,7 @@ pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 8] = [
     ("_event_id", Kind::Uuid),
     ("_user_id", Kind::Text),
     ("_correlation_id", Kind::Text),
+    ("_causation_id", Kind::Text),
 ];
 
 /// A column's type.
@@ -100,6 +101,11 @@ pub(crate) fn of_fields(schema: &RecordSchema) -> Vec<Column> {
         kind: Kind::from_avro(&field.schema),
     };
     record.fields.iter().map(column).collect()
+}
+
+/// The columns of events of any type, in place of their fields: the type, and all fields as JSON.
+pub(crate) fn of_any_event() -> Vec<Column> {
+    [("_type", Kind::Text), ("_data", Kind::Jsonb)].map(|(name, kind)| Column { name: name.to_owned(), kind }).into()
 }
 
 /// A field whose name is a column that every event has.

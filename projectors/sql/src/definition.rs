@@ -43,8 +43,9 @@ pub async fn stored(client: &impl GenericClient, name: &str) -> Result<Option<St
     let (id, role) = (row.try_get(0)?, row.try_get(4)?);
     let unreadable = |reason: String| SqlProjectorError::Unreadable { name: name.to_owned(), reason };
     let files = serde_json::from_value(files).map_err(|error| unreadable(error.to_string()))?;
-    let folder = ProjectorFolder::from_files(files)
+    let mut folder = ProjectorFolder::from_files(files)
         .map_err(|problems| unreadable(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    name.clone_into(&mut folder.name); // --as may have given it another one
     let log = log.parse().map_err(|error| unreadable(format!("{error}")))?;
     let schemas = schemas_from_json(schemas).map_err(unreadable)?;
     Ok(Some(StoredProjector { log, folder, role, id, schemas }))
@@ -75,7 +76,7 @@ pub(crate) async fn add(
 ) -> Result<(), tokio_postgres::Error> {
     let files: serde_json::Map<String, Json> =
         folder.files.iter().map(|(file, text)| (file.clone(), text.as_str().into())).collect();
-    let read = schemas.iter().filter(|(event, _)| folder.events.contains(event));
+    let read = schemas.iter().filter(|(event, _)| folder.reads.names(event));
     let schemas: serde_json::Map<String, Json> =
         read.map(|(event, schema)| (event.clone(), schema.text.as_str().into())).collect();
     let (files, schemas) = (Json::Object(files), Json::Object(schemas));

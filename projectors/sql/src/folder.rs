@@ -1,4 +1,5 @@
-//! The folder that describes a projector: `projector.toml`, `tables.sql`, and `on_<EventType>.sql` for each event type.
+//! The folder that describes a projector: `projector.toml`, `tables.sql`, and `on_<EventType>.sql` for each event type, or
+//! `on_any_event.sql` for all of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Names that are words of the command line or of Postgres.
 const RESERVED: [&str; 10] =
     ["apply", "check", "run", "drop", "list", "show", "help", "public", "information_schema", "user"];
-const KNOWN: &str = "a projector's folder has projector.toml, tables.sql, on_<EventType>.sql and README.md";
+const KNOWN: &str = "a projector's folder has projector.toml, tables.sql, on_<EventType>.sql (or on_any_event.sql) and \
+                     README.md";
 
 /// A projector described by files. They may come from a folder, or from the database that keeps them.
 #[derive(Debug, Clone)]
@@ -21,10 +23,34 @@ pub struct ProjectorFolder {
     pub name: String,
     /// The log that it reads.
     pub log: LogName,
-    /// The event types that it reads, each of which has a statement.
-    pub events: Vec<String>,
+    /// The events that it reads.
+    pub reads: Reads,
     /// Name to text.
     pub files: BTreeMap<String, String>,
+}
+
+/// The events that a projector reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reads {
+    /// All, also of types that the log gets later. They have one statement.
+    All,
+    /// Those of these types, each of which has a statement.
+    Types(Vec<String>),
+}
+
+impl Reads {
+    /// Whether events of this type are read one type at a time.
+    pub(crate) fn names(&self, event: &str) -> bool {
+        matches!(self, Self::Types(types) if types.iter().any(|known| known == event))
+    }
+
+    /// The file of each statement.
+    fn files(&self) -> Vec<String> {
+        match self {
+            Self::All => vec![ProjectorFolder::ANY_EVENT.to_owned()],
+            Self::Types(types) => types.iter().map(|event| ProjectorFolder::file_of(event)).collect(),
+        }
+    }
 }
 
 impl ProjectorFolder {
@@ -32,6 +58,8 @@ impl ProjectorFolder {
     pub const PROJECTOR: &str = "projector.toml";
     /// The file that creates the read model's tables.
     pub const TABLES: &str = "tables.sql";
+    /// The file with the statement of a projector that reads all events.
+    pub const ANY_EVENT: &str = "on_any_event.sql";
 
     /// Reads and checks the folder `dir`. Files whose names begin with a dot, and README.md, are none of it.
     ///
@@ -60,15 +88,24 @@ impl ProjectorFolder {
             problems.push(problem(Self::TABLES, "the file is missing: make it, with the read model's CREATE TABLE"));
         }
         match parse(files.get(Self::PROJECTOR)) {
-            Ok((name, log, events)) => {
-                problems.extend(unmatched(&events, &files));
+            Ok((name, log, reads)) => {
+                problems.extend(unmatched(&reads, &files));
                 if problems.is_empty() {
-                    return Ok(Self { name, log, events, files });
+                    return Ok(Self { name, log, reads, files });
                 }
             }
             Err(wrong) => problems.insert(0, problem(Self::PROJECTOR, wrong)),
         }
         Err(problems)
+    }
+
+    /// The same projector under another name.
+    ///
+    /// # Errors
+    /// When no projector can have the name.
+    pub fn with_name(self, other: &str) -> Result<Self, FolderProblem> {
+        let name = name_of(other).map_err(|wrong| problem("--as", wrong))?;
+        Ok(Self { name, ..self })
     }
 
     /// The name of an event type's file.
@@ -83,14 +120,19 @@ impl ProjectorFolder {
 }
 
 /// The event types without a statement, and the statements without an event type.
-fn unmatched(events: &[String], files: &BTreeMap<String, String>) -> Vec<FolderProblem> {
-    let missing = events.iter().map(|event| ProjectorFolder::file_of(event)).filter(|file| !files.contains_key(file));
+fn unmatched(reads: &Reads, files: &BTreeMap<String, String>) -> Vec<FolderProblem> {
+    let read = reads.files();
+    let missing = read.iter().filter(|file| !files.contains_key(*file));
     let missing =
-        missing.map(|file| problem(&file, "the file is missing: make it, with the statement for these events"));
+        missing.map(|file| problem(file, "the file is missing: make it, with the statement for these events"));
     let unread = files.keys().filter_map(|file| Some((file, event_of(file)?)));
-    let unread = unread.filter(|(_, event)| !events.iter().any(|known| known == event));
-    let unread = unread.map(|(file, event)| {
-        problem(file, format!("projector.toml does not read {event}: add it to [reads], or delete the file"))
+    let unread = unread.filter(|(file, _)| !read.contains(file)).map(|(file, event)| match reads {
+        Reads::All => {
+            problem(file, "projector.toml reads all events (\"*\"), in on_any_event.sql alone: delete the file")
+        }
+        Reads::Types(_) => {
+            problem(file, format!("projector.toml does not read {event}: add it to [reads], or delete the file"))
+        }
     });
     missing.chain(unread).collect()
 }
@@ -103,7 +145,7 @@ fn event_of(file: &str) -> Option<&str> {
     file.strip_prefix("on_")?.strip_suffix(".sql").filter(|event| !event.is_empty())
 }
 
-fn parse(text: Option<&String>) -> Result<(String, LogName, Vec<String>), String> {
+fn parse(text: Option<&String>) -> Result<(String, LogName, Reads), String> {
     let text = text.ok_or("the file is missing: make it, with name = \"…\" and [reads]")?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start));
@@ -113,14 +155,13 @@ fn parse(text: Option<&String>) -> Result<(String, LogName, Vec<String>), String
     if let Some(key) = table.keys().find(|key| !["name", "reads"].contains(&key.as_str())) {
         return Err(format!("there is no key {key}; known are name and reads"));
     }
-    let name = name(table.get("name"))?;
-    let (log, events) = reads(table.get("reads"))?;
-    Ok((name, log, events))
+    let name = table.get("name").ok_or("name is missing: the projector's name, such as name = \"orders_by_day\"")?;
+    let name = name_of(name.as_str().ok_or("name is not a text: write name = \"orders_by_day\"")?)?;
+    let (log, reads) = reads(table.get("reads"))?;
+    Ok((name, log, reads))
 }
 
-fn name(value: Option<&Value>) -> Result<String, String> {
-    let name = value.ok_or("name is missing: the projector's name, such as name = \"orders_by_day\"")?;
-    let name = name.as_str().ok_or("name is not a text: write name = \"orders_by_day\"")?;
+fn name_of(name: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
     if !begins || !name.chars().all(allowed) || name.len() > 40 || name.starts_with("pg") {
@@ -135,7 +176,7 @@ fn name(value: Option<&Value>) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn reads(value: Option<&Value>) -> Result<(LogName, Vec<String>), String> {
+fn reads(value: Option<&Value>) -> Result<(LogName, Reads), String> {
     let example = "write [reads], and under it a line such as orders = [\"OrderPlaced\"]";
     let reads = value.ok_or_else(|| format!("[reads] is missing: {example}"))?;
     let reads = reads.as_table().ok_or_else(|| format!("reads is not a table of logs: {example}"))?;
@@ -152,8 +193,12 @@ fn reads(value: Option<&Value>) -> Result<(LogName, Vec<String>), String> {
         }
     };
     let log: LogName = log.parse().map_err(|error| format!("[reads] {log}: {error}"))?;
+    if events.as_str() == Some("*") {
+        return Ok((log, Reads::All));
+    }
     let events = events.as_array().filter(|events| !events.is_empty());
-    let events = events.ok_or_else(|| format!("[reads] {log} is not a list of event types: {example}"))?;
+    let events = events
+        .ok_or_else(|| format!("[reads] {log} is neither a list of event types nor \"*\", all of them: {example}"))?;
     let mut types: Vec<String> = Vec::new();
     for event in events {
         let event = event.as_str().ok_or_else(|| format!("[reads] {log}: {event} is not a text: {example}"))?;
@@ -162,7 +207,7 @@ fn reads(value: Option<&Value>) -> Result<(LogName, Vec<String>), String> {
         }
         types.push(event.to_owned());
     }
-    Ok((log, types))
+    Ok((log, Reads::Types(types)))
 }
 
 /// The texts of the files. Follows no symbolic link.
@@ -211,7 +256,20 @@ mod tests {
     fn a_folder_says_its_name_and_what_it_reads() {
         let folder = ProjectorFolder::from_files(files(TOML, &["tables.sql", "on_OrderPlaced.sql"])).unwrap();
         assert_eq!((folder.name.as_str(), folder.log.as_str()), ("by_day", "orders"));
-        assert_eq!(folder.events, ["OrderPlaced"]);
+        assert_eq!(folder.reads, Reads::Types(vec!["OrderPlaced".to_owned()]));
+    }
+
+    #[test]
+    fn a_projector_of_all_events_has_one_statement() {
+        let all = "name = \"trail\"\n[reads]\norders = \"*\"\n";
+        let folder = ProjectorFolder::from_files(files(all, &["tables.sql", "on_any_event.sql"])).unwrap();
+        assert_eq!(folder.reads, Reads::All);
+        assert_eq!(folder.clone().with_name("orders_trail").unwrap().name, "orders_trail");
+        assert!(folder.with_name("Orders").unwrap_err().to_string().starts_with("--as: name: \"Orders\" can't be"));
+        refused(all, &["tables.sql"], "on_any_event.sql: the file is missing");
+        let both = ["tables.sql", "on_any_event.sql", "on_OrderPaid.sql"];
+        refused(all, &both, "on_OrderPaid.sql: projector.toml reads all events (\"*\"), in on_any_event.sql alone");
+        refused(TOML, &["tables.sql", "on_OrderPlaced.sql", "on_any_event.sql"], "does not read any_event");
     }
 
     #[test]

@@ -91,7 +91,12 @@ fn in_stream<'t>(data: &mut Json, stream_types: &'t [String], key: &str) -> &'t 
 
 fn metadata(chance: &mut Chance) -> Metadata {
     let user_id = [None, Some("ada"), Some("bob")][chance.below(3)].map(ToOwned::to_owned);
-    Metadata { user_id, correlation_id: Some(format!("c{}", chance.below(4))), ..Metadata::default() }
+    Metadata {
+        user_id,
+        correlation_id: Some(format!("c{}", chance.below(4))),
+        causation_id: Some("x".to_owned()),
+        ..Metadata::default()
+    }
 }
 
 fn record(chance: &mut Chance, schema: &Schema) -> Json {

@@ -29,5 +29,5 @@ pub use apply::{Applied, Ending, apply};
 pub use check::{Checked, check};
 pub use definition::{StoredProjector, names_of_log, stored};
 pub use error::SqlProjectorError;
-pub use folder::ProjectorFolder;
+pub use folder::{ProjectorFolder, Reads};
 pub use projector::SqlProjector;

@@ -8,18 +8,17 @@ use millrace_schemas::{FolderProblem, RecordSchema};
 
 use crate::batch::{Batch, definition};
 use crate::columns::{self, Column};
-use crate::folder::ProjectorFolder;
+use crate::folder::{ProjectorFolder, Reads};
 use crate::rounds::rounds;
 
-/// The statement for the events of one type.
+/// The statement for the events of one type, or of all.
 #[derive(Debug)]
 pub(crate) struct Statement {
-    pub(crate) event: &'static str,
     pub(crate) file: String,
     /// What the author wrote.
     pub(crate) text: String,
-    /// The schema by which events are read.
-    pub(crate) reader: &'static RecordSchema,
+    /// The schema by which the events of one type are read; `None` for events of any type.
+    pub(crate) reader: Option<&'static RecordSchema>,
     columns: Vec<Column>,
     sql: Merged,
 }
@@ -49,9 +48,20 @@ impl Statements {
     ) -> Result<Self, Vec<FolderProblem>> {
         let mut problems = Vec::new();
         let mut statements = Vec::new();
-        for event in &folder.events {
+        let types = match &folder.reads {
+            Reads::All => {
+                let file = ProjectorFolder::ANY_EVENT;
+                let statement = Statement::new(None, columns::of_any_event(), file, folder.text(file));
+                return match statement {
+                    Ok(statement) => Ok(Self(vec![statement])),
+                    Err(problem) => Err(vec![FolderProblem { file: file.to_owned(), problem }]),
+                };
+            }
+            Reads::Types(types) => types,
+        };
+        for event in types {
             let file = ProjectorFolder::file_of(event);
-            match schemas.get(event).map(|reader| Statement::new(reader, &file, folder.text(&file))) {
+            match schemas.get(event).map(|reader| Statement::of_type(reader, &file, folder.text(&file))) {
                 Some(Ok(statement)) => statements.push(statement),
                 Some(Err(problem)) => problems.push(FolderProblem { file, problem }),
                 None => problems.push(unknown_event(folder, event, schemas)),
@@ -60,9 +70,14 @@ impl Statements {
         if problems.is_empty() { Ok(Self(statements)) } else { Err(problems) }
     }
 
+    /// The file of the event's statement.
+    pub(crate) fn file_of(&self, event: &Event) -> Option<&str> {
+        self.0.iter().find(|known| known.applies(event)).map(|known| &*known.file)
+    }
+
     /// Applies events, whose effect is as if they were applied one by one in the order of each partition.
     pub(crate) async fn apply(&self, transaction: &Transaction<'_>, events: &[Event]) -> Result<(), ApplyError> {
-        let statement_of = |event: &Event| self.0.iter().position(|known| known.event == event.event_type());
+        let statement_of = |event: &Event| self.0.iter().position(|known| known.applies(event));
         for round in rounds(events.iter().map(|event| (event.partition, statement_of(event)))) {
             let Some(statement) = self.0.get(round.statement) else { continue };
             let of_round = round.events.iter().filter_map(|index| events.get(*index));
@@ -85,14 +100,28 @@ fn unknown_event(
 }
 
 impl Statement {
-    fn new(reader: &'static RecordSchema, file: &str, text: &str) -> Result<Self, String> {
+    fn of_type(reader: &'static RecordSchema, file: &str, text: &str) -> Result<Self, String> {
         let columns = columns::of_fields(reader);
         if let Some(name) = columns::taken_name(&columns) {
             return Err(format!("the event has a field {name}, and every batch has a column of that name"));
         }
+        Self::new(Some(reader), columns, file, text)
+    }
+
+    fn new(
+        reader: Option<&'static RecordSchema>,
+        columns: Vec<Column>,
+        file: &str,
+        text: &str,
+    ) -> Result<Self, String> {
         let sql =
             merge(text, &definition(&columns, true)).ok_or("the file has no statement: write one, or delete it")?;
-        Ok(Self { event: &reader.name, file: file.to_owned(), text: text.to_owned(), reader, columns, sql })
+        Ok(Self { file: file.to_owned(), text: text.to_owned(), reader, columns, sql })
+    }
+
+    /// Whether the event is one of the statement's.
+    pub(crate) fn applies(&self, event: &Event) -> bool {
+        self.reader.is_none_or(|reader| reader.name == event.event_type())
     }
 
     /// A batch without events.
