@@ -8,7 +8,8 @@ use crate::world::{World, wait_for, wait_until};
 crate::promises![
     a_paused_projector_applies_nothing_on_any_instance_until_somebody_resumes_it,
     a_stopped_partition_is_told_with_its_error_until_it_goes_on,
-    a_read_model_is_emptied_only_while_nothing_fills_it_and_then_fills_again
+    a_read_model_is_emptied_only_while_nothing_fills_it_and_then_fills_again,
+    a_partition_that_stands_still_at_its_first_event_goes_on_after_a_reset
 ];
 
 async fn open(world: &World, client: &Client) {
@@ -140,5 +141,24 @@ async fn a_read_model_is_emptied_only_while_nothing_fills_it_and_then_fills_agai
     assert_eq!(world.balance("bank").await, None);
     services[2].restart();
     wait_until("reporting has all again", async || world.balance("bank").await == Some(-60)).await;
+    world.audit().await;
+}
+
+async fn a_partition_that_stands_still_at_its_first_event_goes_on_after_a_reset(world: World) {
+    let _services = world.pipeline().await;
+    let client = Client::new(&world);
+    let postgres = world.pool(1).get().await.expect("Postgres");
+    let refuse = "ALTER TABLE reporting.account_balances ADD CONSTRAINT refused CHECK (account_id <> 'refused')";
+    postgres.batch_execute(refuse).await.expect("a constraint");
+    client.send(&JsonCommand::open("open-refused", "refused", None)).await;
+    let stopped = wait_for_state(&world, "stopped").await;
+    assert_eq!(stopped["last_error"]["position"], 1, "{stopped}");
+    world.millrace(&["projectors", "pause", "reporting"]).await;
+    wait_for_state(&world, "paused").await;
+    postgres.batch_execute("ALTER TABLE reporting.account_balances DROP CONSTRAINT refused").await.expect("mended");
+    world.millrace(&["projectors", "reset", "reporting", "--yes-really-empty", "reporting"]).await;
+    world.millrace(&["projectors", "resume", "reporting"]).await;
+    wait_until("the event is applied", async || world.balance("refused").await == Some(0)).await;
+    assert_eq!(wait_for_state(&world, "running").await["behind"], 0);
     world.audit().await;
 }

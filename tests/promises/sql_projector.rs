@@ -176,6 +176,19 @@ async fn a_read_model_in_sql_is_right_after_kills_and_with_two_instances(world: 
     assert!(lag.contains("orders_by_day"), "{lag}");
     let (code, printed) = world.try_millrace(&["projector", "run", "orders_by_day", "--log", world.log.as_str()]).await;
     assert!(code == 2 && printed.contains("leave out --log"), "{printed}");
+
+    // it is watched and audited like any other
+    let monitor = world.service_with(&["monitor", "--log", log], &[("MILLRACE_MONITOR_INTERVAL_MS", "200")]).await;
+    let lag = "millrace_projector_lag_events{projector=\"orders_by_day\"";
+    wait_until("the monitor watches it", async || monitor.metrics().await.contains(lag)).await;
+    let audit = async || world.try_millrace(&["audit", "--log", log, "--wait", "90"]).await;
+    let (code, printed) = audit().await;
+    assert_eq!(code, 0, "{printed}");
+    let client = world.pool(1).get().await.expect("Postgres");
+    let other = "UPDATE orders_by_day.checkpoints SET ids_hash = ids_hash # 1 WHERE partition = 0";
+    client.execute(other, &[]).await.expect("a checkpoint");
+    let (code, printed) = audit().await;
+    assert!(code == 1 && printed.contains("orders_by_day"), "{printed}");
 }
 
 async fn a_statement_with_a_wrong_column_is_refused_with_its_line_and_a_caret(world: World) {
@@ -333,6 +346,10 @@ async fn applying_a_projector_twice_changes_nothing_and_changing_one_with_events
     projector.restart();
     projector.wait_until_ready().await;
     wait_until("all accounts are counted twice", async || shown("accounts").await == 82).await;
+    world.millrace(&["projectors", "pause", "accounts", "--reason", "lunch"]).await;
+    assert_eq!(folder.apply(&["--start-over"]).await.0, 0);
+    let listed = world.millrace(&["projectors", "list"]).await;
+    assert!(listed.contains("accounts is paused since") && listed.contains("lunch"), "a pause stays: {listed}");
 }
 
 async fn a_statement_uses_the_tables_of_its_projector_alone(world: World) {
@@ -354,7 +371,21 @@ async fn a_statement_uses_the_tables_of_its_projector_alone(world: World) {
     folder.write("on_AccountOpened.sql", "INSERT INTO accounts SELECT account_id FROM batch");
     folder.write("tables.sql", "CREATE TABLE accounts (id text); CREATE TABLE projector_notes (id text)");
     let reserved = folder.refused("tables.sql").await;
-    assert!(reserved.contains("kept for Millrace: call projector_notes something else"), "{reserved}");
+    assert!(reserved.contains("projector_notes: checkpoints, fingerprints and names that begin with"), "{reserved}");
+    for (more, expected) in [
+        ("DROP TABLE checkpoints", "checkpoints is Millrace's table: leave it alone"),
+        ("RESET ROLE", "cannot set parameter \"role\" within security-definer function"),
+        ("INSERT INTO accounts VALUES ('a')", "the table accounts has rows already"),
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+             CREATE TRIGGER t BEFORE INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION f()",
+            "the trigger or rule t of accounts works unseen",
+        ),
+    ] {
+        folder.write("tables.sql", &format!("CREATE TABLE accounts (id text); {more}"));
+        let refused = folder.refused("tables.sql").await;
+        assert!(refused.contains(expected), "{refused}");
+    }
     folder.write("tables.sql", "CREATE TABLE accounts (id text)");
     folder.write("projector.toml", &format!("name = \"elsewhere\"\n[reads]\n{} = [\"AccountOpened\"]\n", world.log));
     assert!(folder.refused("projector.toml").await.contains("choose another name"));

@@ -3,9 +3,10 @@
 //! In every partition it checks that Postgres holds positions 1..n; that the topic holds the same events byte for byte,
 //! in the same order, each once, and nothing else (retention may have deleted the first ones); and that each read model
 //! has applied all n events, and none that Postgres lacks: it keeps their count and the hash of their ids. Where that
-//! hash differs, the fingerprints of its events name the first that Postgres does not have there. While events come, n is the head when the audit began, and
-//! the audit compares the topic to the end that it had when it began to read it. For a ledger, the audit also computes
-//! the reporting read model again from the log, with its own arithmetic, at exactly the read model's checkpoints.
+//! hash differs, the fingerprints of its events name the first that Postgres does not have there. While events come, n is
+//! the head when the audit began, and the audit compares the topic to the end that it had when it began to read it. For a
+//! ledger, the audit also computes the reporting read model again from the log, with its own arithmetic, at exactly the
+//! read model's checkpoints.
 
 mod applied;
 mod books;
@@ -36,6 +37,7 @@ use crate::cli::AuditArguments;
 use crate::exit::NO;
 use crate::logs::Logs;
 use crate::output::Output;
+use crate::projector;
 use applied::{Applied, Tallies, tallies};
 use books::Books;
 use difference::{Difference, Stand};
@@ -65,7 +67,9 @@ pub async fn audit(logs: &Logs, settings: &Settings, patience: Duration) -> anyh
     let name: LogName = settings.log.parse()?;
     let pool = postgres::pool(settings.postgres_url()?, name.as_str(), 2)?;
     let log = Log::open(&postgres::connect(&pool, settings.postgres_url()?).await?, name.clone()).await?;
-    let read_models = logs.find(settings).await?.projectors().iter().map(|projector| projector.name()).collect();
+    let found = logs.find(settings).await?;
+    let mut read_models: Vec<&'static str> = found.projectors().iter().map(|projector| projector.name()).collect();
+    read_models.extend(projector::read_models(settings).await?);
     let audit = Audit { kafka: client_config(settings)?, topic: name.events_topic(), read_models, pool, log };
     let mut report = Report::new(name);
     match audit.compare(patience, &mut report).await {

@@ -17,7 +17,7 @@ pub const GENERATION: u32 = 1;
 
 /// Looks at Postgres and Kafka.
 pub struct Observer {
-    pub log: LogObserver,
+    log: LogObserver,
     topics: TopicsObserver,
     groups: Groups,
 }

@@ -12,6 +12,8 @@ use millrace_schemas::LogName;
 use millrace_store::{Halt, Log, StoreError};
 use tokio::sync::OnceCell;
 
+use crate::projector::read_models_of;
+
 /// A look fails after this time: a server that hangs would not refuse the connection.
 const ANSWER: Duration = Duration::from_secs(10);
 /// One connection looks, while another may count commands.
@@ -85,6 +87,15 @@ impl LogObserver {
     pub async fn command_count(&self) -> Result<i64, StoreError> {
         let (client, log) = self.open().await?;
         log.command_count(&client).await
+    }
+
+    /// The names of the log's read models in SQL.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn read_models_in_sql(&self) -> anyhow::Result<Vec<&'static str>> {
+        let client = self.pool.get().await?;
+        tokio::time::timeout(ANSWER, read_models_of(&client, &self.name)).await?
     }
 
     /// Creates the tables of this month and the next, unless they exist.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use millrace_runtime::{Health, Settings, Shutdown, Trouble};
 
 use crate::lag::{LogObserver, Observer};
-use crate::logs::Logs;
+use crate::logs::{self, Logs};
 use board::Board;
 use metrics::{COMMANDS, LOOK_DURATION, UP};
 use shown::Shown;
@@ -22,6 +22,8 @@ use shown::Shown;
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 /// A count reads a whole table, so the next one comes after this many times as long as it took.
 const REST: u32 = 100;
+/// How often to ask which read models in SQL there are.
+const NAMES_EVERY: Duration = Duration::from_secs(10);
 /// How often to create missing tables for this month and the next.
 const MONTHS_EVERY: Duration = Duration::from_secs(3600);
 /// How soon to try again when Postgres did not answer.
@@ -36,7 +38,8 @@ pub async fn run(logs: &Logs, settings: &Settings, health: Health, shutdown: Shu
         Ok(log) => log,
         Err(stopped) => return stopped.as_result(),
     };
-    let observer = Observer::new(&log, settings, Vec::new())?;
+    let postgres = LogObserver::new(settings, Vec::new())?;
+    let watcher = Watcher { log, settings, postgres: &postgres };
     let board = Board::new(settings.log.parse()?);
     for server in ["kafka", "postgres"] {
         UP.with_label_values(&[server]).set(0);
@@ -45,28 +48,50 @@ pub async fn run(logs: &Logs, settings: &Settings, health: Health, shutdown: Shu
     let interval = Duration::from_millis(settings.monitor_interval_ms);
     tracing::info!(log = settings.log, ?interval, "watching");
     tokio::select! {
-        () = watch(&observer, board, interval, &health) => {}
-        () = count_commands(&observer.log) => {}
-        () = make_months(&observer.log) => {}
+        ended = watcher.watch(board, interval, &health) => ended?,
+        () = count_commands(&postgres) => {}
+        () = make_months(&postgres) => {}
         () = shutdown.cancelled() => {}
     }
     Ok(())
 }
 
-async fn watch(observer: &Observer, mut board: Board, interval: Duration, health: &Health) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut kafka, mut postgres) = (Watched::new("Kafka"), Watched::new("Postgres"));
-    loop {
-        ticks.tick().await;
-        health.beat();
-        let began = Instant::now();
-        let look = observer.look().await;
-        LOOK_DURATION.observe(began.elapsed().as_secs_f64());
-        board.show(&look);
-        kafka.note(look.topics.as_ref().err(), health);
-        postgres.note(look.log.as_ref().err(), health);
-        health.set_started();
+/// Looks at everything, again and again.
+struct Watcher<'s> {
+    log: logs::Log,
+    settings: &'s Settings,
+    postgres: &'s LogObserver,
+}
+
+impl Watcher<'_> {
+    async fn watch(&self, mut board: Board, interval: Duration, health: &Health) -> anyhow::Result<()> {
+        let mut in_sql: Vec<&'static str> = Vec::new();
+        let mut observer = Observer::new(&self.log, self.settings, in_sql.clone())?;
+        let mut asked: Option<Instant> = None;
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut kafka, mut postgres) = (Watched::new("Kafka"), Watched::new("Postgres"));
+        loop {
+            ticks.tick().await;
+            health.beat();
+            if asked.is_none_or(|asked| asked.elapsed() >= NAMES_EVERY)
+                && let Ok(now) = self.postgres.read_models_in_sql().await
+            {
+                asked = Some(Instant::now());
+                if now != in_sql {
+                    tracing::info!(read_models = ?now, "watching these read models in SQL, too");
+                    observer = Observer::new(&self.log, self.settings, now.clone())?;
+                    in_sql = now;
+                }
+            }
+            let began = Instant::now();
+            let look = observer.look().await;
+            LOOK_DURATION.observe(began.elapsed().as_secs_f64());
+            board.show(&look);
+            kafka.note(look.topics.as_ref().err(), health);
+            postgres.note(look.log.as_ref().err(), health);
+            health.set_started();
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cli::SettingsArguments;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
 use crate::output::Output;
+use crate::projectors::deleted_beginning;
 
 /// Runs `apply`. The answer is no when something in the folder is wrong.
 pub(super) async fn apply(
@@ -63,6 +64,9 @@ async fn apply_folder(
     }
     let mut sources = Sources::open(settings, &folder).await?;
     let Sources { client, log, schemas } = &mut sources;
+    if start_over && let Some(why) = deleted_beginning(&settings.load()?, log).await? {
+        return Err(refused("--start-over", why).into());
+    }
     Ok(millrace_sql_projector::apply(client, &folder, log, schemas, start_over).await?)
 }
 

@@ -11,7 +11,7 @@ use crate::logs::Logs;
 use crate::output::Output;
 use crate::services;
 
-pub use sql::{read_models, wait_for};
+pub use sql::{read_models, read_models_of, wait_for};
 
 /// Runs the command.
 pub async fn run(

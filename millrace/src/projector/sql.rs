@@ -1,8 +1,12 @@
 //! Projectors in SQL, as the database has them.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::Error;
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{Object, PoolError};
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
+use millrace_schemas::LogName;
 use millrace_sql_projector::{SqlProjectorError, StoredProjector, names_of_log, stored};
 use millrace_store::sql_state::{Remedy, remedy_of, remedy_of_pool};
 
@@ -23,15 +27,34 @@ pub async fn wait_for(
     startup.retry("read the definition", is_transient, read).await
 }
 
-/// The read models in SQL of the log in the settings. They stay for the life of the process.
+/// The names of the read models in SQL of the log in the settings.
 ///
 /// # Errors
 /// When Postgres does not answer.
 pub async fn read_models(settings: &Settings) -> anyhow::Result<Vec<&'static str>> {
     let url = settings.postgres_url()?;
     let client = postgres::connect(&postgres::pool(url, "public", 1)?, url).await?;
-    let names = names_of_log(&client, &settings.log.parse()?).await?;
-    Ok(names.into_iter().map(|name| &*name.leak()).collect())
+    read_models_of(&client, &settings.log.parse()?).await
+}
+
+/// The same for another log, by a connection that is there.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn read_models_of(client: &Object, log: &LogName) -> anyhow::Result<Vec<&'static str>> {
+    Ok(names_of_log(client, log).await?.into_iter().map(kept).collect())
+}
+
+/// A name that stays for the life of the process. There are few.
+fn kept(name: String) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(&*name) {
+        return known;
+    }
+    let kept: &'static str = name.leak();
+    names.insert(kept);
+    kept
 }
 
 fn is_transient(error: &Error) -> bool {

@@ -13,12 +13,14 @@ use deadpool_postgres::Object;
 use millrace_projector_runner::{other_log, pause, paused, read_models, resume};
 use millrace_runtime::Settings;
 use millrace_schemas::LogName;
+use millrace_sql_projector::log_of;
 use serde::Serialize;
 
 use crate::cli::ProjectorsAction;
 use crate::exit::Usage;
 use crate::output::Output;
 use crate::wait::{check, connect};
+pub use reset::deleted_beginning;
 pub use status::Paused;
 use status::Status;
 
@@ -40,7 +42,7 @@ pub async fn run(settings: &Settings, action: ProjectorsAction, output: Output) 
             let log: LogName = settings.log.parse()?;
             let mut all = Vec::new();
             for name in read_models(&**client).await? {
-                if other_log(&**client, &name, &log).await?.is_none() {
+                if log_that_is_read(&client, &name, &log).await?.is_none() {
                     all.push(Status::read(settings, &client, name).await?);
                 }
             }
@@ -80,10 +82,18 @@ async fn print(client: &Object, projector: &str, changed: bool, output: Output) 
     })
 }
 
+/// The log that a read model is of, if it is another one than `log`. One of this program's that is empty is any log's.
+async fn log_that_is_read(client: &Object, name: &str, log: &LogName) -> anyhow::Result<Option<String>> {
+    match log_of(client, name).await? {
+        Some(read) => Ok(Some(read).filter(|read| read != log.as_str())),
+        None => Ok(other_log(&***client, name, log).await?),
+    }
+}
+
 /// Checks that the database has the read model, and that it is of the log of the settings.
 async fn check_name(settings: &Settings, client: &Object, name: &str) -> anyhow::Result<()> {
     check(client, name).await?;
-    match other_log(&***client, name, &settings.log.parse()?).await? {
+    match log_that_is_read(client, name, &settings.log.parse()?).await? {
         Some(other) => {
             Err(Usage(format!("{name} is a projector of the log {other}: call this with --log {other}")).into())
         }

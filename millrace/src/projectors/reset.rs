@@ -1,10 +1,12 @@
 //! `millrace projectors reset NAME` empties a read model.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use deadpool_postgres::Object;
-use millrace_projector_runner::{paused, reset};
+use jiff::Timestamp;
+use millrace_projector_runner::{Pause, paused, reset};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::client_config;
 use millrace_schemas::LogName;
@@ -15,6 +17,10 @@ use crate::cli::ResetArguments;
 use crate::exit::{NO, Usage};
 use crate::kafka_state::{TopicEnds, unread};
 use crate::output::Output;
+
+/// After this time, the instances of a paused projector apply nothing. One that had not seen the pause would fill the
+/// read model again at once.
+const OBEYED: Duration = Duration::from_secs(3);
 
 /// What `reset` prints as JSON.
 #[derive(Serialize)]
@@ -42,7 +48,13 @@ pub(super) async fn run(
             Usage(format!("--yes-really-empty names {yes_really_empty:?}, not {name:?}: nothing was emptied")).into()
         );
     }
-    let paused = paused(&**client, name).await?.is_some();
+    let pause = paused(&**client, name).await?;
+    let paused = pause.is_some();
+    if let Some(Pause { since, .. }) = pause {
+        // by another clock than Postgres', it may seem to be in the future
+        let age = Timestamp::now().duration_since(since).unsigned_abs();
+        tokio::time::sleep(OBEYED.saturating_sub(age)).await;
+    }
     let refused = why_not(settings, name, paused).await?;
     let tables = if refused.is_none() { reset(&mut client, name).await? } else { Vec::new() };
     let done = if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::from(NO) };
@@ -60,6 +72,14 @@ async fn why_not(settings: &Settings, projector: &str, paused: bool) -> anyhow::
             "{projector} runs (instances: {instances}): stop it, or `millrace projectors pause {projector}` first"
         )));
     }
+    deleted_beginning(settings, &log).await
+}
+
+/// Why a read model that is emptied now could not be filled again; `None` when the topic still has all events.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub async fn deleted_beginning(settings: &Settings, log: &LogName) -> anyhow::Result<Option<String>> {
     let (config, topic) = (client_config(settings)?, log.events_topic());
     let place = || unread(&config, &topic);
     let begins = TopicEnds::of(&config, topic.clone()).await.with_context(place)?.begins().await.with_context(place)?;

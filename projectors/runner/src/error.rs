@@ -10,8 +10,18 @@ use crate::fault;
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectorError {
     /// The read model's tables are not there.
-    #[error("the read model {0} does not exist in this database: run `millrace migrate`")]
+    #[error(
+        "the read model {0} does not exist in this database: run `millrace migrate`, or, for a projector in SQL, `millrace \
+         projector apply`"
+    )]
     NotMigrated(String),
+    /// The read model's tables are those of an earlier version of this program.
+    #[error(
+        "the read model {0} was made by an earlier version of Millrace: make it anew. Drop its schema (DROP SCHEMA {0} \
+         CASCADE), then run `millrace migrate`, or, for a projector in SQL, `millrace projector apply`; it fills again \
+         from the topic"
+    )]
+    Outdated(String),
     /// The read model is another log's.
     #[error("the read model {schema} holds log {other}; log {log} needs a database of its own")]
     OtherLog {

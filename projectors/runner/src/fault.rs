@@ -1,6 +1,7 @@
 //! Whose fault an error of Postgres is: whether it holds up the projector, or stops a partition.
 
 use millrace_store::sql_state::{self, Remedy};
+use tokio_postgres::error::SqlState;
 
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,11 @@ pub(crate) enum Fault {
 
 /// Whose fault a statement's error is.
 pub(crate) fn of_statement(error: &tokio_postgres::Error) -> Fault {
-    of_remedy(sql_state::remedy_of(error))
+    match error.code() {
+        // longer than a projector's statement may take: fewer events take less time
+        Some(&SqlState::QUERY_CANCELED) => Fault::Event,
+        _ => of_remedy(sql_state::remedy_of(error)),
+    }
 }
 
 /// Stopping a partition is the last resort: what time or a migration mends is waited for.
@@ -37,8 +42,6 @@ pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::error::SqlState;
-
     use super::*;
 
     fn of_state(state: &SqlState) -> Fault {

@@ -181,8 +181,11 @@ impl Runner {
     /// Somebody may have paused the projector, or resumed it. Meanwhile the read model may have been emptied.
     async fn look_whether_paused(&mut self) -> Result<(), Stopped<ProjectorError>> {
         let ReadModel { projector, pool, .. } = &self.read_model;
-        if self.pausing.look(pool, projector.name()).await {
+        if self.pausing.look(pool, projector.name()).await.map_err(Stopped::Failed)? {
             self.find_what_was_lost().await?;
+            // what held them may be mended, or gone with the rows
+            self.partitions.forget_held();
+            self.probe = Probe::default();
         }
         Ok(())
     }

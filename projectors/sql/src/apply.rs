@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Transaction};
-use millrace_projector_runner::create_checkpoints;
+use millrace_projector_runner::{Pause, create_checkpoints};
 use millrace_schemas::{FolderProblem, LogName, RecordSchema};
 use serde::Serialize;
 use tokio_postgres::error::ErrorPosition;
@@ -61,12 +61,13 @@ pub async fn apply(
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let before = stored(&transaction, &folder.name).await?;
     let applied = |result, role| Applied { projector: folder.name.clone(), log: log.to_string(), result, role };
+    let mut pause = None;
     let result = match before {
         Some(before) if !start_over && before.folder.files == folder.files && before.log == *log => {
             return Ok(applied(Ending::NothingToChange, before.role));
         }
         Some(before) => {
-            make_room(&transaction, &before, folder, log, start_over).await?;
+            pause = make_room(&transaction, &before, folder, log, start_over).await?;
             if start_over { Ending::StartedOver } else { Ending::Applied }
         }
         None => {
@@ -76,6 +77,9 @@ pub async fn apply(
     };
     let role = create(&mut transaction, folder, &statements).await?;
     definition::add(&transaction, folder, log, schemas, role.as_deref()).await?;
+    if let Some(Pause { since, paused_by, reason }) = pause {
+        transaction.execute(include_str!("sql/keep_pause.sql"), &[&since, &paused_by, &reason]).await?;
+    }
     transaction.commit().await?;
     Ok(applied(result, role))
 }
@@ -89,14 +93,15 @@ async fn check_name_is_free(client: &impl GenericClient, name: &str) -> Result<(
     Err(SqlProjectorError::refused(ProjectorFolder::PROJECTOR, problem))
 }
 
-/// Drops the read model, unless events would be lost that somebody wants to keep.
+/// Drops the read model, unless events would be lost that somebody wants to keep. Returns the projector's pause, which is
+/// to stay.
 async fn make_room(
     client: &impl GenericClient,
     before: &StoredProjector,
     folder: &ProjectorFolder,
     log: &LogName,
     start_over: bool,
-) -> Result<(), SqlProjectorError> {
+) -> Result<Option<Pause>, SqlProjectorError> {
     let schema = identifier(&folder.name);
     client.batch_execute(&format!("LOCK TABLE {schema}.checkpoints IN ACCESS EXCLUSIVE MODE")).await?;
     let filled = format!("SELECT EXISTS (SELECT FROM {schema}.checkpoints WHERE position > 0)");
@@ -104,8 +109,17 @@ async fn make_room(
     if is_filled && !start_over {
         return Err(SqlProjectorError::Refused(changes(before, folder, log)));
     }
+    // one that an earlier version made has no such table
+    let has_pause = "SELECT to_regclass($1) IS NOT NULL";
+    let has_pause: bool = client.query_one(has_pause, &[&format!("{schema}.projector_pause")]).await?.try_get(0)?;
+    let pause = if has_pause { read_pause(client, &schema).await? } else { None };
     client.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await?;
-    Ok(())
+    Ok(pause)
+}
+
+async fn read_pause(client: &impl GenericClient, schema: &str) -> Result<Option<Pause>, tokio_postgres::Error> {
+    let row = client.query_opt(&format!("SELECT since, paused_by, reason FROM {schema}.projector_pause"), &[]).await?;
+    row.map(|row| Ok(Pause { since: row.try_get(0)?, paused_by: row.try_get(1)?, reason: row.try_get(2)? })).transpose()
 }
 
 fn changes(before: &StoredProjector, folder: &ProjectorFolder, log: &LogName) -> Vec<FolderProblem> {
@@ -135,22 +149,27 @@ async fn create(
     let role = role::create(transaction, &folder.name).await?;
     let owner = role.as_deref().map(identifier);
     let (schema, owned) = (identifier(&folder.name), owner.as_ref().map(|role| format!("AUTHORIZATION {role}")));
-    let create =
-        format!("CREATE SCHEMA {schema} {}; SET LOCAL search_path = {schema}, public", owned.unwrap_or_default());
+    let create = format!(
+        "CREATE SCHEMA {schema} {}; SET LOCAL search_path = {schema}, public; SET LOCAL statement_timeout = '60s'",
+        owned.unwrap_or_default()
+    );
     transaction.batch_execute(&create).await?;
     create_checkpoints(&**transaction).await?;
     transaction.batch_execute(include_str!("sql/create_definition.sql")).await?;
     let become_owner = match &owner {
         Some(role) => {
             // for the runner, which moves checkpoints in the transaction of the statements
-            let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}");
+            let grant = format!(
+                "GRANT SELECT, INSERT, UPDATE ON {schema}.checkpoints, {schema}.fingerprints TO {role};
+                 GRANT SELECT ON {schema}.projector_definition TO {role}"
+            );
             transaction.batch_execute(&grant).await?;
             format!("SET LOCAL ROLE {role}")
         }
         None => String::new(),
     };
     transaction.batch_execute(&become_owner).await?;
-    tables::create(transaction, folder.text(ProjectorFolder::TABLES)).await?;
+    tables::create(transaction, &folder.name, folder.text(ProjectorFolder::TABLES)).await?;
     let problems = problems(transaction, folder, statements).await?;
     transaction.batch_execute("SET LOCAL ROLE NONE").await?;
     if problems.is_empty() { Ok(role) } else { Err(SqlProjectorError::Refused(problems)) }

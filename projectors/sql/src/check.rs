@@ -17,7 +17,7 @@ use crate::generated::{Chance, events};
 use crate::quoted::identifier;
 use crate::reduce::reduced;
 use crate::statement::Statements;
-use crate::{apply, tables};
+use crate::{apply, role, tables};
 
 /// How many sets of events are generated.
 const SETS: u64 = 10;
@@ -69,11 +69,17 @@ pub async fn check(
 ) -> Result<Checked, SqlProjectorError> {
     let statements = Statements::new(folder, schemas).map_err(SqlProjectorError::Refused)?;
     let mut transaction = client.transaction().await?;
-    let schema = identifier(&format!("millrace_check_{}", Uuid::new_v4().simple()));
-    let create =
-        format!("CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}, public; SET LOCAL TimeZone = 'UTC'");
+    let schema = format!("millrace_check_{}", Uuid::new_v4().simple());
+    let role = role::create(&mut transaction, &folder.name).await?.map(|role| identifier(&role));
+    let owner = role.as_ref().map(|role| format!("AUTHORIZATION {role}")).unwrap_or_default();
+    let become_owner = role.map(|role| format!("SET LOCAL ROLE {role};")).unwrap_or_default();
+    let create = format!(
+        "CREATE SCHEMA {} {owner}; SET LOCAL search_path = {0}, public; SET LOCAL TimeZone = 'UTC'; \
+         SET LOCAL statement_timeout = '60s'; {become_owner}",
+        identifier(&schema)
+    );
     transaction.batch_execute(&create).await?;
-    tables::create(&transaction, folder.text(ProjectorFolder::TABLES)).await?;
+    tables::create(&transaction, &schema, folder.text(ProjectorFolder::TABLES)).await?;
     let problems = apply::problems(&mut transaction, folder, &statements).await?;
     if !problems.is_empty() {
         return Err(SqlProjectorError::Refused(problems));

@@ -54,16 +54,31 @@ pub async fn stored(client: &impl GenericClient, name: &str) -> Result<Option<St
 /// The names of the projectors that were applied to this database and read this log.
 ///
 /// # Errors
-/// When Postgres does not answer, or this version of the program can't read a definition.
+/// When Postgres does not answer.
 pub async fn names_of_log(client: &impl GenericClient, log: &LogName) -> Result<Vec<String>, SqlProjectorError> {
     let mut names = Vec::new();
     for row in client.query(include_str!("sql/projectors.sql"), &[]).await? {
         let name: String = row.try_get(0)?;
-        if stored(client, &name).await?.is_some_and(|stored| stored.log == *log) {
+        if log_of(client, &name).await?.as_deref() == Some(log.as_str()) {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// The log that a projector in SQL reads; `None` when none of that name was applied to this database.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn log_of(client: &impl GenericClient, name: &str) -> Result<Option<String>, SqlProjectorError> {
+    let schema = identifier(name);
+    let table = format!("{schema}.projector_definition");
+    let is_there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?;
+    if !is_there {
+        return Ok(None);
+    }
+    let row = client.query_opt(&format!("SELECT log FROM {table}"), &[]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Stores a definition in the schema that is first on the search path.

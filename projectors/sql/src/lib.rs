@@ -27,7 +27,7 @@ mod volatile;
 
 pub use apply::{Applied, Ending, apply};
 pub use check::{Checked, check};
-pub use definition::{StoredProjector, names_of_log, stored};
+pub use definition::{StoredProjector, log_of, names_of_log, stored};
 pub use error::SqlProjectorError;
 pub use folder::{ProjectorFolder, Reads};
 pub use projector::SqlProjector;

@@ -74,7 +74,7 @@ pub(super) fn run(rules: &Rules, texts: Vec<String>, problems: &mut Problems) ->
             break;
         }
     }
-    reached.into_iter().filter_map(Reached::untried).collect()
+    rules.commands.iter().zip(reached).filter_map(|(rules, reached)| reached.untried(rules)).collect()
 }
 
 /// How far the generated commands of one kind have come.
@@ -108,9 +108,17 @@ impl<'r> Reached<'r> {
         }
     }
 
-    fn untried(self) -> Option<(At, String)> {
-        let Self::Refused(_, at) = self else { return None };
-        let note = "no generated command got past this rule, so those after it were tried by cases alone";
+    fn untried(self, rules: &CommandRules) -> Option<(At, String)> {
+        let (at, note) = match self {
+            Self::End => return None,
+            Self::Refused(_, at) => {
+                (at, "no generated command got past this rule, so those after it were tried by cases alone")
+            }
+            Self::Nothing => {
+                let at = &rules.streams.first()?.at;
+                (at, "no generated command named a stream that may be, so the rules were tried by cases alone")
+            }
+        };
         Some((at.clone(), note.to_owned()))
     }
 }

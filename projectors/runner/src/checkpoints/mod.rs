@@ -173,6 +173,7 @@ pub(crate) fn not_migrated(schema: &str, error: tokio_postgres::Error) -> Projec
         Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME) => {
             ProjectorError::NotMigrated(schema.to_owned())
         }
+        Some(&SqlState::UNDEFINED_COLUMN) => ProjectorError::Outdated(schema.to_owned()),
         _ => error.into(),
     }
 }

@@ -66,23 +66,27 @@ impl Pausing {
     }
 
     /// Looks again. True when the projector was resumed since the last look.
-    pub(crate) async fn look(&mut self, pool: &Pool, projector: &str) -> bool {
+    ///
+    /// # Errors
+    /// When the first look fails for good: then nothing would ever be applied.
+    pub(crate) async fn look(&mut self, pool: &Pool, projector: &str) -> Result<bool, ProjectorError> {
         let read = async { paused(&**pool.get().await?, projector).await };
         let now = match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(now)) => now,
+            Ok(Err(error)) if self.told.is_none() && !error.is_transient() => return Err(error),
             // what was told stays until Postgres says otherwise
             Ok(Err(error)) => {
                 tracing::debug!(%error, "not seen whether the projector is paused");
-                return false;
+                return Ok(false);
             }
             Err(_) => {
                 tracing::debug!("Postgres does not say whether the projector is paused");
-                return false;
+                return Ok(false);
             }
         };
         metrics::PAUSED.with_label_values(&[projector]).set(now.is_some().into());
         let before = self.told.replace(now.clone());
-        match (before.flatten(), now) {
+        Ok(match (before.flatten(), now) {
             (None, Some(Pause { since, paused_by, reason })) => {
                 let reason = reason.unwrap_or_default();
                 tracing::warn!(projector, %since, paused_by, reason, "paused: nothing is applied until somebody resumes it");
@@ -93,7 +97,7 @@ impl Pausing {
                 true
             }
             _ => false,
-        }
+        })
     }
 }
 

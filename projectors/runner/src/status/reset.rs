@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use crate::ProjectorError;
-use crate::checkpoints::not_migrated;
+use crate::checkpoints::{in_schema, not_migrated};
 
 /// Empties a read model, its checkpoints included, in one transaction: its projector fills it again from position 1. An
 /// instance that is applying a batch meanwhile does not commit it. A pause stays. Returns the names of the emptied tables.
@@ -19,6 +19,9 @@ pub async fn reset(client: &mut Client, schema: &str) -> Result<Vec<String>, Pro
     if tables.is_empty() {
         return Err(ProjectorError::NotMigrated(schema.to_owned()));
     }
+    // first what a batch locks first: else the two may wait for each other
+    let lock = in_schema("LOCK TABLE :schema.checkpoints IN ACCESS EXCLUSIVE MODE", schema);
+    transaction.batch_execute(&lock).await.map_err(|error| not_migrated(schema, error))?;
     let truncate = format!("TRUNCATE {} RESTART IDENTITY", tables.join(", "));
     transaction.batch_execute(&truncate).await.map_err(|error| not_migrated(schema, error))?;
     transaction.commit().await?;

@@ -1,7 +1,7 @@
--- The tables of this schema whose names are kept for the platform.
-SELECT c.relname::text
+-- The tables of this schema that are the platform's, or have names that are kept for it: each with its identity.
+SELECT c.relname::text, c.oid
   FROM pg_class AS c
  WHERE c.relnamespace = current_schema::regnamespace
    AND c.relkind IN ('r', 'p')
-   AND starts_with(c.relname, 'projector_')
+   AND (c.relname IN ('checkpoints', 'fingerprints') OR starts_with(c.relname, 'projector_'))
  ORDER BY 1
