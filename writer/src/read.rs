@@ -14,7 +14,7 @@ use millrace_store::command_key;
 use rdkafka::Message;
 
 use crate::Domain;
-use crate::append::{APPEND, Appends};
+use crate::append::{APPEND, Appends, UNKNOWN_STREAM_TYPE};
 use crate::command::{Body, Command, Sender, Unreadable};
 use crate::schemas::Schemas;
 
@@ -116,10 +116,11 @@ impl<D: Domain> Reader<D> {
     }
 
     /// Whether another definition of the log may read the last record differently: it has a schema that is new here, or
-    /// one that this definition can't read.
+    /// one that this definition can't read; or it names streams of a type that this definition does not have.
     pub fn may_be_of_another_definition(&self, read: &Result<Command<D::Command>, ReadError>) -> bool {
         let is_misfit = match read {
             Err(ReadError::Unreadable(unreadable)) => OF_SCHEMAS.contains(&unreadable.code),
+            Ok(Command { body: Body::Append(Err(rejection)), .. }) => rejection.code == UNKNOWN_STREAM_TYPE,
             _ => false,
         };
         self.new_id.is_some() || is_misfit

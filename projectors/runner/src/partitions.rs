@@ -75,14 +75,6 @@ impl Partitions {
         self.readings.remove(&partition);
     }
 
-    /// Forgets the partitions that stand still or wait: they begin anew with the next record.
-    pub(crate) fn forget_held(&mut self) {
-        for (partition, _) in self.readings.extract_if(|_, reading| reading.is_held()) {
-            flow(partition, self.offsets.resume(partition));
-        }
-        self.show_held();
-    }
-
     /// Takes the read model's word on where it is; true when it is elsewhere than thought.
     pub(crate) fn correct(&mut self, checkpoints: &HashMap<i32, i64>) -> bool {
         let mut news = false;

@@ -69,12 +69,12 @@ impl Runner {
     pub(crate) async fn work(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
         let mut linger = Duration::ZERO;
         let mut looked = Instant::now();
-        self.look_whether_paused().await?;
+        self.look_whether_paused(intake).await?;
         loop {
             self.read_model.health.beat();
             if looked.elapsed() >= IDLE {
                 // also while some partitions are busy: others may be quiet
-                self.look_whether_paused().await?;
+                self.look_whether_paused(intake).await?;
                 self.look_after().await?;
                 looked = Instant::now();
             }
@@ -179,13 +179,14 @@ impl Runner {
     }
 
     /// Somebody may have paused the projector, or resumed it. Meanwhile the read model may have been emptied.
-    async fn look_whether_paused(&mut self) -> Result<(), Stopped<ProjectorError>> {
+    async fn look_whether_paused(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
         let ReadModel { projector, pool, .. } = &self.read_model;
         if self.pausing.look(pool, projector.name()).await.map_err(Stopped::Failed)? {
             self.find_what_was_lost().await?;
-            // what held them may be mended, or gone with the rows
-            self.partitions.forget_held();
-            self.probe = Probe::default();
+            if self.partitions.readings().values().any(Reading::is_held) {
+                // what held them may be mended, or gone with the rows: they begin anew, like those of a new instance
+                self.join_anew(intake).await?;
+            }
         }
         Ok(())
     }

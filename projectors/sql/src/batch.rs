@@ -5,7 +5,6 @@ use apache_avro::types::Value;
 use jiff::Timestamp;
 use millrace_projector_runner::{ApplyError, Event};
 use millrace_schemas::{DecodeError, RecordSchema};
-use serde_json::Value as Json;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -89,7 +88,7 @@ impl Batch {
     fn push_whole(&mut self, event: &Event) -> Result<(), ApplyError> {
         if let [Cells::Text(types), Cells::Jsonb(data)] = &mut self.fields[..] {
             types.push(Some(event.event_type().to_owned()));
-            data.push(Some(storable(event.schema.json(event.datum())?)));
+            data.push(Some(event.schema.json(event.datum())?));
         }
         Ok(())
     }
@@ -108,19 +107,6 @@ impl Batch {
             &self.causation_ids,
         ];
         self.fields.iter().map(Cells::parameter).chain(of_every_event).collect()
-    }
-}
-
-/// JSON that Postgres can store: with U+FFFD for U+0000, which its texts can't have. A read model of all events must not
-/// stand still for it.
-fn storable(json: Json) -> Json {
-    match json {
-        Json::String(text) if text.contains('\0') => Json::String(text.replace('\0', "\u{fffd}")),
-        Json::Array(items) => items.into_iter().map(storable).collect(),
-        Json::Object(fields) => Json::Object(
-            fields.into_iter().map(|(name, value)| (name.replace('\0', "\u{fffd}"), storable(value))).collect(),
-        ),
-        other => other,
     }
 }
 

@@ -23,6 +23,9 @@ use record::{AppendRecord, AppendedEvent, Expected};
 /// A command of this type, in every log that has it.
 pub const APPEND: &str = "Append";
 
+/// The code of a rejection that another definition of the log may not give.
+pub const UNKNOWN_STREAM_TYPE: &str = "unknown_stream_type";
+
 /// A readable `Append`, with the streams that it names, each once.
 #[derive(Debug)]
 pub struct Append {
@@ -133,7 +136,7 @@ impl Appends {
         if !self.stream_types.is_empty() && !self.stream_types.iter().any(|known| known == stream.stream_type()) {
             let known = self.stream_types.join(", ");
             let message = format!("The log has no streams like {stream}: its stream types are {known}.");
-            return Err(Rejection::new("unknown_stream_type", message));
+            return Err(Rejection::new(UNKNOWN_STREAM_TYPE, message));
         }
         if !seen.insert(stream.clone()) {
             let message = format!("Stream {stream} is named twice: put all its events in one place.");
