@@ -14,6 +14,7 @@ use millrace_runtime::kafka::{client_config, create_topics};
 use millrace_schemas::{FolderProblem, LogFolder, LogName, RecordDefinition, Registry};
 use millrace_store::Log;
 
+use super::again::again;
 use super::check::stored_folder;
 use super::connection::{connect, open};
 use super::existing::of_log;
@@ -166,7 +167,8 @@ async fn register<'p>(
     let registered = stream::iter(records).map(|versions| async move {
         let mut ids = Vec::new();
         for version in versions {
-            let id = registry.register_schema(&version.record.subject(log), &version.record.text).await?;
+            let subject = version.record.subject(log);
+            let id = again(async || registry.register_schema(&subject, &version.record.text).await).await?;
             ids.push((version.record, id));
         }
         anyhow::Ok(ids)

@@ -1,15 +1,15 @@
 //! `millrace log drop` deletes a log for good.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{client_config, delete_topics};
-use millrace_schemas::{LogName, Registry, RegistryError};
+use millrace_schemas::{LogName, Registry};
 use millrace_store::{Tables, drop_log, tables};
 use serde::Serialize;
 
+use super::again::again;
 use super::connection::connect;
 use super::groups::groups_in_use;
 use crate::cli::DropArguments;
@@ -61,24 +61,12 @@ async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     let registry = Registry::new(settings.registry_url()?)?;
     let subjects = registry.subjects(name).await?;
     for subject in &subjects {
-        delete(&registry, subject).await?;
+        again(async || registry.delete_subject(subject).await).await?;
     }
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
     let topics = delete_topics(&client_config(settings)?, &names).await.with_context(place)?;
     let tables = drop_log(&client, name).await?;
     Ok(Dropped { log: name.to_string(), groups_in_use, subjects, topics, tables })
-}
-
-/// Deletes a subject. A registry that keeps its subjects in a database may answer 500 to several deletions at once, and
-/// others may delete now.
-async fn delete(registry: &Registry, subject: &str) -> Result<(), RegistryError> {
-    for pause in [100, 300, 1000, 2000].map(Duration::from_millis) {
-        match registry.delete_subject(subject).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
-            ended => return ended,
-        }
-    }
-    registry.delete_subject(subject).await
 }
 
 fn text(dropped: &Dropped) -> String {

@@ -1,5 +1,6 @@
 //! `millrace log`: logs that are described by folders.
 
+mod again;
 mod apply;
 mod check;
 mod connection;
