@@ -5,6 +5,7 @@ mod apart;
 mod audit;
 mod cli;
 mod command_id;
+mod connection;
 mod dead_letters;
 mod events;
 mod exit;

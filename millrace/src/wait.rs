@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use deadpool_postgres::Object;
 use millrace_projector_runner::{checkpoints, read_models};
-use millrace_runtime::{Settings, postgres};
+use millrace_runtime::Settings;
 use millrace_schemas::Token;
 use serde::Serialize;
 
 use crate::cli::WaitArguments;
+use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::output::Output;
 
@@ -93,15 +94,6 @@ pub async fn check_read_models(settings: &Settings, projectors: &[String]) -> an
         check(&client, projector).await?;
     }
     Ok(())
-}
-
-/// A connection to the database of the read models.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn connect(settings: &Settings) -> anyhow::Result<Object> {
-    let url = settings.postgres_url()?;
-    Ok(postgres::connect(&postgres::pool(url, "public", 1)?, url).await?)
 }
 
 /// Checks that the database has the read model of this projector.

@@ -26,7 +26,7 @@ use crate::projectors::Paused;
 use halted::Halted;
 use pace::Row;
 
-pub use observer::{GENERATION, Look, Observer};
+pub use observer::{Look, Observer};
 pub use postgres::LogObserver;
 pub use stage::{Behind, Stage};
 

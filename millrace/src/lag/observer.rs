@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use millrace_projector_runner::GENERATION;
 use millrace_runtime::Settings;
 use millrace_schemas::LogName;
 
@@ -11,9 +12,6 @@ use super::kafka::{Group, TopicsLook, TopicsObserver};
 use super::postgres::{LogLook, LogObserver};
 use super::stage::{self, Stage};
 use crate::logs;
-
-/// The generation of the read models; so far there is only one.
-pub const GENERATION: u32 = 1;
 
 /// Looks at Postgres and Kafka.
 pub struct Observer {

@@ -16,13 +16,14 @@ use millrace_store::Log;
 
 use super::again::again;
 use super::check::stored_folder;
-use super::connection::{connect, open};
 use super::existing::of_log;
+use super::open::open;
 use super::plan::{AT_ONCE, Plan};
 use super::report::{ApplyReport, Ending, text};
 use super::rules::check_rules;
 use super::{check_name, name_problem};
 use crate::cli::ApplyArguments;
+use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
 use crate::output::Output;

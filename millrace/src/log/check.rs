@@ -12,11 +12,12 @@ use millrace_store::{Log, StoredDefinition, StoredSchema};
 use serde::Serialize;
 
 use super::apply::{Sound, sound_folder};
-use super::connection::{connect, no_log, open};
+use super::open::{no_log, open};
 use super::report::indented;
 use super::rules::check_rules;
 use super::show::newest;
 use crate::cli::SettingsArguments;
+use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
 use crate::output::{Output, counted};

@@ -10,9 +10,9 @@ use millrace_store::{Tables, drop_log, tables};
 use serde::Serialize;
 
 use super::again::again;
-use super::connection::connect;
 use super::groups::groups_in_use;
 use crate::cli::DropArguments;
+use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::migrate::topics;
 use crate::output::Output;

@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use millrace_schemas::{FolderProblem, LogFolder, LogName, Topic};
 use millrace_store::{Log, StoredDefinition, StoredSchema};
 
-use super::connection::open;
+use super::open::open;
 use crate::output::counted;
 
 /// Most names of events in a message.

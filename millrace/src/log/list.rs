@@ -8,8 +8,8 @@ use millrace_runtime::Settings;
 use millrace_store::Log;
 use serde::Serialize;
 
-use super::connection::connect;
 use super::show::newest;
+use crate::connection::connect;
 use crate::output::Output;
 
 /// A log of the database.

@@ -3,11 +3,11 @@
 mod again;
 mod apply;
 mod check;
-mod connection;
 mod drop;
 mod existing;
 mod groups;
 mod list;
+mod open;
 mod plan;
 mod report;
 mod rules;

@@ -11,7 +11,8 @@ use millrace_store::{Log, StoredSchema};
 use serde::Serialize;
 
 use super::check::stored_folder;
-use super::connection::{connect, no_log, open};
+use super::open::{no_log, open};
+use crate::connection::connect;
 use crate::migrate::topics;
 use crate::output::Output;
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use deadpool_postgres::Object;
-use millrace_runtime::postgres;
 use millrace_schemas::{FolderProblem, LogName, RecordSchema, Topic};
 use millrace_sql_projector::{ProjectorFolder, SqlProjectorError};
 use millrace_store::Log;
 
 use super::report::{ApplyReport, CheckReport};
 use crate::cli::SettingsArguments;
+use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
 use crate::output::Output;
@@ -107,8 +107,7 @@ impl Sources {
     /// The log is the one of the flag `--log`, or else the folder's.
     async fn open(arguments: &SettingsArguments, folder: &ProjectorFolder) -> anyhow::Result<Self> {
         let settings = arguments.load()?;
-        let url = settings.postgres_url()?;
-        let client = postgres::connect(&postgres::pool(url, "public", 1)?, url).await?;
+        let client = connect(&settings).await?;
         let log = arguments.log.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| folder.log.clone());
         let mut newest: BTreeMap<String, (i32, &'static RecordSchema)> = BTreeMap::new();
         let stored = Log::open(&client, log.clone()).await?.stored_schemas(&client).await?;

@@ -5,10 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Error;
 use deadpool_postgres::{Object, PoolError};
-use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
+use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped};
 use millrace_schemas::LogName;
 use millrace_sql_projector::{SqlProjectorError, StoredProjector, names_of_log, stored};
 use millrace_store::sql_state::{Remedy, remedy_of, remedy_of_pool};
+
+use crate::connection::connect;
 
 /// The projector that was applied to the database under this name, if any. Waits until Postgres answers.
 ///
@@ -32,9 +34,7 @@ pub async fn wait_for(
 /// # Errors
 /// When Postgres does not answer.
 pub async fn read_models(settings: &Settings) -> anyhow::Result<Vec<&'static str>> {
-    let url = settings.postgres_url()?;
-    let client = postgres::connect(&postgres::pool(url, "public", 1)?, url).await?;
-    read_models_of(&client, &settings.log.parse()?).await
+    read_models_of(&connect(settings).await?, &settings.log.parse()?).await
 }
 
 /// The same for another log, by a connection that is there.

@@ -17,9 +17,10 @@ use millrace_sql_projector::log_of;
 use serde::Serialize;
 
 use crate::cli::ProjectorsAction;
+use crate::connection::connect;
 use crate::exit::Usage;
 use crate::output::Output;
-use crate::wait::{check, connect};
+use crate::wait::check;
 pub use reset::deleted_beginning;
 pub use status::Paused;
 use status::Status;

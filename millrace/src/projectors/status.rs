@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use millrace_projector_runner::{PartitionStops, Pause, checkpoints, paused, stops};
+use millrace_projector_runner::{GENERATION, PartitionStops, Pause, checkpoints, paused, stops};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{GroupMember, client_config, group_members};
 use millrace_schemas::LogName;
@@ -10,7 +10,6 @@ use millrace_store::Log;
 use serde::Serialize;
 
 use crate::kafka_state::bootstrap;
-use crate::lag::GENERATION;
 use crate::output::escaped;
 
 /// What a projector, or a partition of it, is doing.

@@ -38,5 +38,5 @@ pub use checkpoints::{
 pub use error::ProjectorError;
 pub use migrate::migrate;
 pub use projector::{ApplyError, Event, Projector};
-pub use run::{OPERATIONS, run};
+pub use run::{GENERATION, OPERATIONS, run};
 pub use status::{PartitionStops, Pause, pause, paused, read_models, reset, resume, stops};

@@ -17,7 +17,7 @@ use crate::{Projector, ProjectorError, metrics};
 /// Connections to Postgres: one transaction at a time, and one to spare while a broken connection goes.
 const CONNECTIONS: usize = 2;
 /// Which build of a read model this is; there is no other yet.
-const GENERATION: u32 = 1;
+pub const GENERATION: u32 = 1;
 
 /// What a projector may have to try again: the label `operation` of `millrace_retries_total`.
 pub const OPERATIONS: &[&str] = &["read the checkpoints", "look up a schema", "apply", "join the group"];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
-use millrace_schemas::{LogName, RecordSchema, Topic};
+use millrace_schemas::{LogName, RecordSchema, Topic, in_one_line};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -31,20 +31,14 @@ pub struct StoredProjector {
 /// # Errors
 /// When Postgres does not answer, or this version of the program can't read the definition.
 pub async fn stored(client: &impl GenericClient, name: &str) -> Result<Option<StoredProjector>, SqlProjectorError> {
-    let schema = identifier(name);
-    let table = format!("{schema}.projector_definition");
-    let is_there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?;
-    if !is_there {
-        return Ok(None);
-    }
-    let read = include_str!("sql/read_definition.sql").replace(":schema", &schema);
+    let Some(table) = table(client, name).await? else { return Ok(None) };
+    let read = include_str!("sql/read_definition.sql").replace(":table", &table);
     let Some(row) = client.query_opt(&read, &[]).await? else { return Ok(None) };
     let (log, files, schemas): (String, Json, Json) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
     let (id, role) = (row.try_get(0)?, row.try_get(4)?);
     let unreadable = |reason: String| SqlProjectorError::Unreadable { name: name.to_owned(), reason };
     let files = serde_json::from_value(files).map_err(|error| unreadable(error.to_string()))?;
-    let mut folder = ProjectorFolder::from_files(files)
-        .map_err(|problems| unreadable(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let mut folder = ProjectorFolder::from_files(files).map_err(|problems| unreadable(in_one_line(&problems)))?;
     name.clone_into(&mut folder.name); // --as may have given it another one
     let log = log.parse().map_err(|error| unreadable(format!("{error}")))?;
     let schemas = schemas_from_json(schemas).map_err(unreadable)?;
@@ -71,14 +65,16 @@ pub async fn names_of_log(client: &impl GenericClient, log: &LogName) -> Result<
 /// # Errors
 /// When Postgres does not answer.
 pub async fn log_of(client: &impl GenericClient, name: &str) -> Result<Option<String>, SqlProjectorError> {
-    let schema = identifier(name);
-    let table = format!("{schema}.projector_definition");
-    let is_there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?;
-    if !is_there {
-        return Ok(None);
-    }
+    let Some(table) = table(client, name).await? else { return Ok(None) };
     let row = client.query_opt(&format!("SELECT log FROM {table}"), &[]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// The table that keeps the definition of a projector, as it stands in SQL; `None` when it is not there.
+async fn table(client: &impl GenericClient, name: &str) -> Result<Option<String>, tokio_postgres::Error> {
+    let table = format!("{}.projector_definition", identifier(name));
+    let is_there: bool = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?;
+    Ok(is_there.then_some(table))
 }
 
 /// Stores a definition in the schema that is first on the search path.

@@ -3,6 +3,7 @@
 use deadpool_postgres::Transaction;
 use futures::future::BoxFuture;
 use millrace_projector_runner::{ApplyError, Event, Projector};
+use millrace_schemas::in_one_line;
 use uuid::Uuid;
 
 use crate::definition::StoredProjector;
@@ -25,8 +26,7 @@ impl SqlProjector {
     pub fn new(stored: &StoredProjector) -> Result<Self, SqlProjectorError> {
         let name: &'static str = stored.folder.name.clone().leak();
         let statements = Statements::new(&stored.folder, &stored.schemas).map_err(|problems| {
-            let reason = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            SqlProjectorError::Unreadable { name: name.to_owned(), reason }
+            SqlProjectorError::Unreadable { name: name.to_owned(), reason: in_one_line(&problems) }
         })?;
         Ok(Self { name, definition: stored.id, statements })
     }

@@ -66,8 +66,14 @@ async fn not_allowed(
     Ok(None)
 }
 
+/// A query that tells the platform's tables, of which `c` is the row in `pg_class`, from those that `tables.sql` makes.
+pub(crate) fn about_tables(sql: &str) -> String {
+    let of_platform = "(c.relname IN ('checkpoints', 'fingerprints') OR starts_with(c.relname, 'projector_'))";
+    sql.replace(":of_platform", of_platform)
+}
+
 async fn platform_tables(client: &impl GenericClient) -> Result<BTreeMap<String, u32>, tokio_postgres::Error> {
-    let rows = client.query(include_str!("sql/platform_tables.sql"), &[]).await?;
+    let rows = client.query(&about_tables(include_str!("sql/platform_tables.sql")), &[]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -84,7 +90,7 @@ fn refusal(text: &str, error: tokio_postgres::Error) -> SqlProjectorError {
 
 /// The names of the tables that `tables.sql` has made.
 pub(crate) async fn names(client: &impl GenericClient) -> Result<Vec<String>, tokio_postgres::Error> {
-    client.query(include_str!("sql/tables.sql"), &[]).await?.iter().map(|row| row.try_get(0)).collect()
+    client.query(&about_tables(include_str!("sql/tables.sql")), &[]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// All rows of these tables, as JSON, sorted.

@@ -8,6 +8,7 @@ use crate::folder::ProjectorFolder;
 use crate::place;
 use crate::quoted::identifier;
 use crate::statement::Statement;
+use crate::tables::about_tables;
 
 /// Functions of Postgres that are only STABLE, and say another thing in each transaction or session.
 const OF_THE_MOMENT: [&str; 12] = [
@@ -57,7 +58,7 @@ pub(crate) async fn of_tables(
 ) -> Result<Vec<FolderProblem>, SqlProjectorError> {
     let (file, text) = (ProjectorFolder::TABLES, folder.text(ProjectorFolder::TABLES));
     let mut problems = Vec::new();
-    for row in client.query(include_str!("sql/defaults.sql"), &[]).await? {
+    for row in client.query(&about_tables(include_str!("sql/defaults.sql")), &[]).await? {
         let (table, column, tree): (String, String, Option<String>) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let called = match tree {
@@ -119,7 +120,7 @@ async fn other_table(
     client: &impl GenericClient,
     statement: &Statement,
 ) -> Result<Option<FolderProblem>, tokio_postgres::Error> {
-    let found = client.query(include_str!("sql/other_tables.sql"), &[&LOOKED_AT]).await?;
+    let found = client.query(&about_tables(include_str!("sql/other_tables.sql")), &[&LOOKED_AT]).await?;
     let Some(row) = found.first() else { return Ok(None) };
     let (schema, table): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let problem = format!(

@@ -5,6 +5,6 @@ SELECT c.relname::text, a.attname::text, d.adbin::text
   LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
  WHERE c.relnamespace = current_schema::regnamespace
    AND c.relkind IN ('r', 'p')
-   AND c.relname NOT IN ('checkpoints', 'fingerprints') AND NOT starts_with(c.relname, 'projector_')
+   AND NOT :of_platform
    AND (d.adbin IS NOT NULL OR a.attidentity <> '')
  ORDER BY 1, a.attnum

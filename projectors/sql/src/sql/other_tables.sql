@@ -7,5 +7,5 @@ SELECT DISTINCT n.nspname::text, c.relname::text
  WHERE d.classid = 'pg_proc'::regclass
    AND d.objid = $1::text::regproc
    AND d.refclassid = 'pg_class'::regclass
-   AND (n.nspname <> current_schema OR c.relname IN ('checkpoints', 'fingerprints') OR starts_with(c.relname, 'projector_'))
+   AND (n.nspname <> current_schema OR :of_platform)
  ORDER BY 1, 2

@@ -3,5 +3,5 @@ SELECT c.relname::text, c.oid
   FROM pg_class AS c
  WHERE c.relnamespace = current_schema::regnamespace
    AND c.relkind IN ('r', 'p')
-   AND (c.relname IN ('checkpoints', 'fingerprints') OR starts_with(c.relname, 'projector_'))
+   AND :of_platform
  ORDER BY 1

@@ -1,2 +1,2 @@
--- :schema the projector's
-SELECT id, log, files, schemas, role FROM :schema.projector_definition
+-- :table the projector's definition
+SELECT id, log, files, schemas, role FROM :table

@@ -4,5 +4,5 @@ SELECT c.relname::text
  WHERE c.relnamespace = current_schema::regnamespace
    AND c.relkind IN ('r', 'p')
    AND NOT c.relispartition
-   AND c.relname NOT IN ('checkpoints', 'fingerprints') AND NOT starts_with(c.relname, 'projector_')
+   AND NOT :of_platform
  ORDER BY 1

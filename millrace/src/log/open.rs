@@ -1,23 +1,12 @@
-//! The connection of a command, and the log that it looks at.
+//! The log that a command looks at.
 
 use std::process::ExitCode;
 
-use deadpool_postgres::{GenericClient, Object};
-use millrace_runtime::{Settings, postgres};
+use deadpool_postgres::GenericClient;
 use millrace_schemas::LogName;
 use millrace_store::{Log, StoreError};
 
 use crate::exit::NO;
-
-/// A connection to the database of the settings, for one command.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub(super) async fn connect(settings: &Settings) -> anyhow::Result<Object> {
-    // statements name the log's schema, so the search path does not matter
-    let pool = postgres::pool(settings.postgres_url()?, "public", 1)?;
-    Ok(postgres::connect(&pool, settings.postgres_url()?).await?)
-}
 
 /// Opens a log; `None` when the database does not have it, or its creation was broken off.
 ///
