@@ -21,6 +21,7 @@ mod producing;
 mod program;
 mod projector;
 mod projectors;
+mod rebuild;
 mod schemas;
 mod search;
 mod send;
@@ -89,6 +90,7 @@ async fn do_command(cli: Cli, logs: Logs) -> anyhow::Result<ExitCode> {
         Command::Relay(arguments) => services::relay(&settings, arguments).await,
         Command::Projector(arguments) => projector::run(&logs, &settings, arguments, output).await,
         Command::Projectors { action } => projectors::run(&settings.load()?, action, output).await,
+        Command::Rebuild(arguments) => rebuild::run(&logs, &settings, &arguments, output).await,
         Command::Monitor(arguments) => services::monitor(&logs, &settings, arguments).await,
         Command::Log { action } => log::run(&logs, &settings, action, output).await,
         Command::Migrate => migrate::run(&logs, &settings.load()?, output).await,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use deadpool_postgres::PoolError;
-use millrace_projector_runner::{OPERATIONS, Projector};
+use millrace_projector_runner::{Ended, OPERATIONS, Projector};
 use millrace_runtime::postgres::shown_address;
 use millrace_runtime::{
     Health, Overrides, Settings, Shutdown, Stopped, declare_service, init_telemetry, on_signal, serve,
@@ -62,14 +62,18 @@ pub async fn projector(
     let log_of_flag = settings.log.clone();
     let (mut settings, health, shutdown) =
         begin(settings, arguments, name, &[OPERATIONS, &["read the definition"]].concat()).await?;
-    let projector = match choose(logs, &mut settings, &health, &shutdown, name, log_of_flag).await {
-        Ok(projector) => projector,
-        Err(stopped) => return stopped.as_result().map(|()| ExitCode::SUCCESS),
-    };
-    millrace_projector_runner::run(projector, &settings, health, shutdown)
-        .await
-        .map_err(|error| with_place(&settings, error.into()))?;
-    Ok(ExitCode::SUCCESS)
+    loop {
+        let projector = match choose(logs, &mut settings, &health, &shutdown, name, log_of_flag.clone()).await {
+            Ok(projector) => projector,
+            Err(stopped) => return stopped.as_result().map(|()| ExitCode::SUCCESS),
+        };
+        let ran = millrace_projector_runner::run(projector, &settings, health.clone(), shutdown.clone()).await;
+        match ran.map_err(|error| with_place(&settings, error.into()))? {
+            Ended::Shutdown => return Ok(ExitCode::SUCCESS),
+            // one in SQL may do something else by now
+            Ended::Superseded => {}
+        }
+    }
 }
 
 /// `millrace monitor`

@@ -64,7 +64,7 @@ impl LogName {
     }
 
     /// The consumer group of one generation of a projector; each generation has its own read model.
-    pub fn projector_group(&self, projector: &str, generation: u32) -> String {
+    pub fn projector_group(&self, projector: &str, generation: i32) -> String {
         format!("{}.{projector}.g{generation}", self.0)
     }
 }

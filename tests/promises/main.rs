@@ -29,6 +29,7 @@ mod proxy;
 mod publishable;
 mod raw_record;
 mod read_your_writes;
+mod rebuild;
 mod redefined;
 mod rust_log;
 mod search;
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
         append::promises(),
         two_definitions::promises(),
         redefined::promises(),
+        rebuild::promises(),
         taken_up::promises(),
         visible::promises(),
         traces::promises(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Transaction;
 use futures::future::BoxFuture;
-use millrace_projector_runner::{ApplyError, Event, Projector, ProjectorError, migrate};
+use millrace_projector_runner::{ApplyError, Ended, Event, Projector, ProjectorError, migrate};
 use millrace_runtime::{Health, Shutdown};
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ impl Projector for Tickets {
 /// A running projector. Dropping it stops it.
 struct Projecting {
     shutdown: Shutdown,
-    thread: Option<JoinHandle<Result<(), ProjectorError>>>,
+    thread: Option<JoinHandle<Result<Ended, ProjectorError>>>,
 }
 
 impl Projecting {
@@ -87,7 +87,8 @@ impl Projecting {
     /// Asks it to leave, which it does without an error.
     fn leave(mut self) {
         self.shutdown.cancel();
-        self.thread.take().expect("it was started").join().expect("no panic").expect("no error");
+        let ended = self.thread.take().expect("it was started").join().expect("no panic").expect("no error");
+        assert_eq!(ended, Ended::Shutdown);
     }
 }
 

@@ -4,6 +4,7 @@ mod events_arguments;
 mod log_arguments;
 mod projector_arguments;
 mod projectors_arguments;
+mod rebuild_arguments;
 mod settings_arguments;
 mod stack_arguments;
 
@@ -21,6 +22,7 @@ pub use events_arguments::EventsArguments;
 pub use log_arguments::{ApplyArguments, DropArguments, LogAction};
 pub use projector_arguments::{ProjectorAction, ProjectorArguments};
 pub use projectors_arguments::{ProjectorsAction, ResetArguments};
+pub use rebuild_arguments::RebuildArguments;
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
@@ -65,6 +67,8 @@ pub enum Command {
         #[command(subcommand)]
         action: ProjectorsAction,
     },
+    /// Build a read model anew beside the live one, compare the two, and have readers see the new one.
+    Rebuild(RebuildArguments),
     /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
     /// Create logs from folders that describe them, and look at the logs of the database.

@@ -19,6 +19,7 @@ use millrace_runtime::{Settings, on_signal};
 use serde::Serialize;
 
 use crate::cli::LagArguments;
+use crate::connection::connect;
 use crate::logs::Logs;
 use crate::output::Output;
 use crate::projector;
@@ -62,8 +63,10 @@ pub async fn run(
 }
 
 async fn show(logs: &Logs, settings: &Settings, arguments: &LagArguments, output: Output) -> anyhow::Result<()> {
-    let in_sql = projector::read_models(settings).await?;
-    let observer = Observer::new(&logs.find(settings).await?, settings, in_sql)?;
+    let client = connect(settings).await?;
+    let read_models = projector::generations(&client, &logs.find(settings).await?, &settings.log.parse()?).await?;
+    drop(client);
+    let observer = Observer::new(settings, &read_models)?;
     let redraw = output == Output::Text && std::io::stdout().is_terminal();
     let mut before = Standing::try_from(observer.look().await)?;
     let mut looked = Instant::now();

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use millrace_projector_runner::GENERATION;
 use millrace_runtime::Settings;
 use millrace_schemas::LogName;
 
 use super::kafka::{Group, TopicsLook, TopicsObserver};
 use super::postgres::{LogLook, LogObserver};
 use super::stage::{self, Stage};
-use crate::logs;
+use crate::projector::Generations;
 
 /// Looks at Postgres and Kafka.
 pub struct Observer {
@@ -40,16 +39,14 @@ pub struct Look {
 }
 
 impl Observer {
-    /// An observer of the log in the settings, which is of this kind, and of its read models: those of the program, and
-    /// these. Connects at the first look.
+    /// An observer of the log in the settings, and of these read models: by name, the generation that is live. Connects
+    /// at the first look.
     ///
     /// # Errors
     /// When a setting is missing or wrong.
-    pub fn new(kind: &logs::Log, settings: &Settings, more: Vec<&'static str>) -> anyhow::Result<Self> {
-        let of_program = kind.projectors();
-        let read_models: Vec<&'static str> = of_program.iter().map(|projector| projector.name()).chain(more).collect();
-        let groups = Groups::of(&settings.log.parse()?, &read_models);
-        let log = LogObserver::new(settings, read_models)?;
+    pub fn new(settings: &Settings, read_models: &Generations) -> anyhow::Result<Self> {
+        let groups = Groups::of(&settings.log.parse()?, read_models);
+        let log = LogObserver::new(settings, read_models.keys().copied().collect())?;
         // a relay's group has no offsets, because a relay consumes nothing
         let others = groups.projectors.values().cloned().collect();
         let topics = TopicsObserver::new(settings, groups.writer.clone(), others)?;
@@ -66,10 +63,11 @@ impl Observer {
 }
 
 impl Groups {
-    fn of(log: &LogName, projectors: &[&'static str]) -> Self {
+    fn of(log: &LogName, projectors: &Generations) -> Self {
         let reading = |name: String, topic: String| Group { name, topic };
-        let projector =
-            |name: &&'static str| (*name, reading(log.projector_group(name, GENERATION), log.events_topic()));
+        let projector = |(name, generation): (&&'static str, &i32)| {
+            (*name, reading(log.projector_group(name, *generation), log.events_topic()))
+        };
         Self {
             writer: reading(log.writer_group(), log.commands_topic()),
             relay: reading(log.relay_group(), log.events_topic()),

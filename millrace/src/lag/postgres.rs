@@ -12,7 +12,8 @@ use millrace_schemas::LogName;
 use millrace_store::{Halt, Log, StoreError};
 use tokio::sync::OnceCell;
 
-use crate::projector::read_models_of;
+use crate::logs;
+use crate::projector::{Generations, generations};
 
 /// A look fails after this time: a server that hangs would not refuse the connection.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -89,13 +90,13 @@ impl LogObserver {
         log.command_count(&client).await
     }
 
-    /// The names of the log's read models in SQL.
+    /// The log's read models: those of the program's `kind` of log, and those in SQL.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn read_models_in_sql(&self) -> anyhow::Result<Vec<&'static str>> {
+    pub async fn read_models(&self, kind: &logs::Log) -> anyhow::Result<Generations> {
         let client = self.pool.get().await?;
-        tokio::time::timeout(ANSWER, read_models_of(&client, &self.name)).await?
+        tokio::time::timeout(ANSWER, generations(&client, kind, &self.name)).await?
     }
 
     /// Creates the tables of this month and the next, unless they exist.

@@ -14,6 +14,7 @@ use millrace_runtime::{Health, Settings, Shutdown, Trouble};
 
 use crate::lag::{LogObserver, Observer};
 use crate::logs::{self, Logs};
+use crate::projector::Generations;
 use board::Board;
 use metrics::{COMMANDS, LOOK_DURATION, UP};
 use shown::Shown;
@@ -22,7 +23,7 @@ use shown::Shown;
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 /// A count reads a whole table, so the next one comes after this many times as long as it took.
 const REST: u32 = 100;
-/// How often to ask which read models in SQL there are.
+/// How often to ask which read models there are, and which generation of each is live.
 const NAMES_EVERY: Duration = Duration::from_secs(10);
 /// How often to create missing tables for this month and the next.
 const MONTHS_EVERY: Duration = Duration::from_secs(3600);
@@ -65,8 +66,10 @@ struct Watcher<'s> {
 
 impl Watcher<'_> {
     async fn watch(&self, mut board: Board, interval: Duration, health: &Health) -> anyhow::Result<()> {
-        let mut in_sql: Vec<&'static str> = Vec::new();
-        let mut observer = Observer::new(&self.log, self.settings, in_sql.clone())?;
+        // until Postgres answers
+        let first = self.log.projectors().iter().map(|projector| (projector.name(), 1)).collect();
+        let mut read_models: Generations = first;
+        let mut observer = Observer::new(self.settings, &read_models)?;
         let mut asked: Option<Instant> = None;
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -75,13 +78,13 @@ impl Watcher<'_> {
             ticks.tick().await;
             health.beat();
             if asked.is_none_or(|asked| asked.elapsed() >= NAMES_EVERY)
-                && let Ok(now) = self.postgres.read_models_in_sql().await
+                && let Ok(now) = self.postgres.read_models(&self.log).await
             {
                 asked = Some(Instant::now());
-                if now != in_sql {
-                    tracing::info!(read_models = ?now, "watching these read models in SQL, too");
-                    observer = Observer::new(&self.log, self.settings, now.clone())?;
-                    in_sql = now;
+                if now != read_models {
+                    tracing::info!(generations = ?now, "watching these read models");
+                    observer = Observer::new(self.settings, &now)?;
+                    read_models = now;
                 }
             }
             let began = Instant::now();

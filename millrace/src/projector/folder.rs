@@ -95,6 +95,22 @@ fn refused(file: &str, problem: String) -> SqlProjectorError {
     SqlProjectorError::Refused(vec![FolderProblem { file: file.to_owned(), problem }])
 }
 
+/// The newest schema of each event type of a log.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn newest_schemas(client: &Object, log: &Log) -> anyhow::Result<BTreeMap<String, &'static RecordSchema>> {
+    let mut newest: BTreeMap<String, (i32, &'static RecordSchema)> = BTreeMap::new();
+    let stored = log.stored_schemas(client).await?;
+    for known in stored.iter().filter(|known| known.schema.topic == Topic::Events) {
+        let place = newest.entry(known.schema.name.clone()).or_insert((known.version, known.schema));
+        if known.version > place.0 {
+            *place = (known.version, known.schema);
+        }
+    }
+    Ok(newest.into_iter().map(|(event, (_, schema))| (event, schema)).collect())
+}
+
 /// What a folder is held against.
 struct Sources {
     client: Object,
@@ -109,15 +125,7 @@ impl Sources {
         let settings = arguments.load()?;
         let client = connect(&settings).await?;
         let log = arguments.log.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| folder.log.clone());
-        let mut newest: BTreeMap<String, (i32, &'static RecordSchema)> = BTreeMap::new();
-        let stored = Log::open(&client, log.clone()).await?.stored_schemas(&client).await?;
-        for known in stored.iter().filter(|known| known.schema.topic == Topic::Events) {
-            let place = newest.entry(known.schema.name.clone()).or_insert((known.version, known.schema));
-            if known.version > place.0 {
-                *place = (known.version, known.schema);
-            }
-        }
-        let schemas = newest.into_iter().map(|(event, (_, schema))| (event, schema)).collect();
+        let schemas = newest_schemas(&client, &Log::open(&client, log.clone()).await?).await?;
         Ok(Self { client, log, schemas })
     }
 }

@@ -11,7 +11,8 @@ use crate::logs::Logs;
 use crate::output::Output;
 use crate::services;
 
-pub use sql::{read_models, read_models_of, wait_for};
+pub use folder::newest_schemas;
+pub use sql::{Generations, generations, read_models, wait_for};
 
 /// Runs the command.
 pub async fn run(

@@ -1,16 +1,18 @@
 //! Projectors in SQL, as the database has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Error;
 use deadpool_postgres::{Object, PoolError};
+use millrace_projector_runner::{ProjectorError, generation};
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped};
 use millrace_schemas::LogName;
 use millrace_sql_projector::{SqlProjectorError, StoredProjector, names_of_log, stored};
 use millrace_store::sql_state::{Remedy, remedy_of, remedy_of_pool};
 
 use crate::connection::connect;
+use crate::logs::Log;
 
 /// The projector that was applied to the database under this name, if any. Waits until Postgres answers.
 ///
@@ -43,6 +45,29 @@ pub async fn read_models(settings: &Settings) -> anyhow::Result<Vec<&'static str
 /// When Postgres does not answer.
 pub async fn read_models_of(client: &Object, log: &LogName) -> anyhow::Result<Vec<&'static str>> {
     Ok(names_of_log(client, log).await?.into_iter().map(kept).collect())
+}
+
+/// The generation that is live, by read model.
+pub type Generations = BTreeMap<&'static str, i32>;
+
+/// The log's read models: those of this program for a log of its kind, and those in SQL. One that is not there yet counts
+/// as its first generation.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn generations(client: &Object, kind: &Log, log: &LogName) -> anyhow::Result<Generations> {
+    let of_program = kind.projectors();
+    let of_program = of_program.iter().map(|projector| projector.name());
+    let mut generations = Generations::new();
+    for name in of_program.chain(read_models_of(client, log).await?) {
+        let number = match generation(&***client, name).await {
+            Ok(live) => live.number,
+            Err(ProjectorError::NotMigrated(_)) => 1,
+            Err(error) => return Err(error.into()),
+        };
+        generations.insert(name, number);
+    }
+    Ok(generations)
 }
 
 /// A name that stays for the life of the process. There are few.

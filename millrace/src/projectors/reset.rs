@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use millrace_projector_runner::{Pause, paused, reset};
+use millrace_projector_runner::{Pause, generation, paused, reset};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::client_config;
 use millrace_schemas::LogName;
@@ -55,7 +55,7 @@ pub(super) async fn run(
         let age = Timestamp::now().duration_since(since).unsigned_abs();
         tokio::time::sleep(OBEYED.saturating_sub(age)).await;
     }
-    let refused = why_not(settings, name, paused).await?;
+    let refused = why_not(settings, &client, name, paused).await?;
     let tables = if refused.is_none() { reset(&mut client, name).await? } else { Vec::new() };
     let done = if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::from(NO) };
     output.print(&Reset { projector: name, refused, tables, paused }, text)?;
@@ -63,9 +63,14 @@ pub(super) async fn run(
 }
 
 /// Why the read model should not be emptied now.
-async fn why_not(settings: &Settings, projector: &str, paused: bool) -> anyhow::Result<Option<String>> {
+async fn why_not(
+    settings: &Settings,
+    client: &Object,
+    projector: &str,
+    paused: bool,
+) -> anyhow::Result<Option<String>> {
     let log: LogName = settings.log.parse()?;
-    let members = members(settings, &log, projector).await?;
+    let members = members(settings, &log, (projector, generation(&***client, projector).await?)).await?;
     if !paused && !members.is_empty() {
         let instances = members.len();
         return Ok(Some(format!(

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use millrace_projector_runner::{GENERATION, PartitionStops, Pause, checkpoints, paused, stops};
+use millrace_projector_runner::{Generation, PartitionStops, Pause, checkpoints, generation, paused, stops};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{GroupMember, client_config, group_members};
 use millrace_schemas::LogName;
@@ -30,6 +30,8 @@ pub(super) enum State {
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
     pub(super) projector: String,
+    /// Which build of its read model is live.
+    pub(super) generation: i32,
     /// That of all partitions, the last in the order of [`State`].
     pub(super) state: State,
     pub(super) paused: Option<Paused>,
@@ -83,7 +85,8 @@ impl Status {
     pub(super) async fn read(settings: &Settings, client: &Object, projector: String) -> anyhow::Result<Self> {
         let name: LogName = settings.log.parse()?;
         let log = Log::open(client, name.clone()).await?;
-        let members = members(settings, &name, &projector).await?;
+        let generation = generation(&***client, &projector).await?;
+        let members = members(settings, &name, (&projector, generation)).await?;
         let paused = paused(&***client, &projector).await?.map(Paused::from);
         // before the checkpoints: a stop that these are past is over
         let stops = stops(&***client, &projector, &name).await?;
@@ -98,6 +101,7 @@ impl Status {
         let last_error = partitions.iter().filter_map(|partition| partition.last_error.clone());
         Ok(Self {
             projector,
+            generation: generation.number,
             state: partitions.iter().map(|partition| partition.state).max().unwrap_or(State::Down),
             paused,
             instances: members.len(),
@@ -160,8 +164,12 @@ impl Paused {
 ///
 /// # Errors
 /// When Kafka does not answer.
-pub(super) async fn members(settings: &Settings, log: &LogName, projector: &str) -> anyhow::Result<Vec<GroupMember>> {
-    let (config, group) = (client_config(settings)?, log.projector_group(projector, GENERATION));
+pub(super) async fn members(
+    settings: &Settings,
+    log: &LogName,
+    (projector, generation): (&str, Generation),
+) -> anyhow::Result<Vec<GroupMember>> {
+    let (config, group) = (client_config(settings)?, log.projector_group(projector, generation.number));
     let members = group_members(&config, group.clone(), log.events_topic()).await;
     members.map_err(|error| {
         anyhow::anyhow!("Kafka at {} does not tell the members of the group {group}: {error}", bootstrap(&config))

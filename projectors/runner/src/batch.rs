@@ -67,14 +67,9 @@ impl Batch {
         }
     }
 
-    /// The step of the checkpoint over some events of one partition.
-    pub(crate) fn step(&self, run: &Range<usize>) -> Option<Move> {
-        Move::over(self.events.get(run.clone())?)
-    }
-
-    /// The steps over all of it.
+    /// The steps of the checkpoints over all of it.
     pub(crate) fn steps(&self) -> Vec<Move> {
-        self.runs.iter().filter_map(|run| self.step(run)).collect()
+        self.runs.iter().filter_map(|run| Move::over(self.events.get(run.clone())?)).collect()
     }
 
     /// The flaw that the event at `index` is.

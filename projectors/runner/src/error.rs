@@ -32,6 +32,16 @@ pub enum ProjectorError {
         /// The log that was to be read.
         log: String,
     },
+    /// Another build of the read model has taken the place of the one that this call fills.
+    #[error("generation {now} of the read model {schema} has taken the place of generation {expected}")]
+    Superseded {
+        /// The read model.
+        schema: String,
+        /// The build that was to be filled.
+        expected: i32,
+        /// The build that stands there now.
+        now: i32,
+    },
     /// The consumer group has members that keep the read model in another database: each would get a share of the events.
     #[error(
         "the consumer group {group} also fills the read model in another database ({other}; this one is {ours}), so that \
@@ -82,6 +92,11 @@ impl ProjectorError {
             Self::Pool(error) => sql_state::remedy_of_pool(error) == Remedy::Retry,
             _ => false,
         }
+    }
+
+    /// Whether a projector that runs waits until somebody has mended the same.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !matches!(self, Self::Superseded { .. })
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod flaw;
 mod gap;
+mod generation;
 mod halts;
 mod incoming;
 mod intake;
@@ -25,6 +26,7 @@ mod probe;
 mod projector;
 mod read_model;
 mod reading;
+pub mod rebuild;
 mod run;
 mod runner;
 mod schemas;
@@ -36,7 +38,8 @@ pub use checkpoints::{
     Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, other_log, tallies,
 };
 pub use error::ProjectorError;
+pub use generation::{BuildState, Generation, generation};
 pub use migrate::migrate;
 pub use projector::{ApplyError, Event, Projector};
-pub use run::{GENERATION, OPERATIONS, run};
+pub use run::{Ended, OPERATIONS, run};
 pub use status::{PartitionStops, Pause, pause, paused, read_models, reset, resume, stops};

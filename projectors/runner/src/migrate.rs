@@ -3,7 +3,8 @@
 use tokio_postgres::Client;
 
 use crate::checkpoints::create_checkpoints;
-use crate::{Projector, ProjectorError};
+use crate::generation::generation;
+use crate::{BuildState, Generation, Projector, ProjectorError};
 
 /// Key of the advisory lock that keeps two migrations apart; refinery takes none.
 const MIGRATION_LOCK: i64 = 0x6d69_6c6c_7072_6f6a;
@@ -33,7 +34,14 @@ async fn read_model(client: &mut Client, projector: &dyn Projector) -> Result<()
     // a plain identifier, as the trait demands
     let schema = projector.name();
     client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}, public")).await?;
-    create_checkpoints(client).await?;
+    let first = Generation { number: 1, version: projector.version() };
+    create_checkpoints(client, first, BuildState::Live).await?;
+    let live = generation(client, schema).await?;
+    if live.version != first.version {
+        // its tables are those of the other version, and stay: a rebuild makes these of this one
+        tracing::info!(projector = schema, "another version of the projector fills the read model");
+        return Ok(());
+    }
     let run = projector.migrations().run_async(client).await;
     run.map_err(|source| ProjectorError::Migration { schema, source })?;
     Ok(())

@@ -57,8 +57,15 @@ pub type Event = RecordedEvent;
 /// ```
 pub trait Projector: Send + Sync {
     /// Its name: the one it is run by, part of its consumer group's, and its Postgres schema. Lower-case letters, digits
-    /// and underscores, a letter first.
+    /// and underscores, a letter first, and not `_g` and a number at the end.
     fn name(&self) -> &'static str;
+
+    /// The version of its code. Raise it when the same events would make other rows than before: then instances of this
+    /// version stand by until `millrace rebuild` has filled a read model with it, and those of the old version go on until
+    /// then.
+    fn version(&self) -> i32 {
+        1
+    }
 
     /// The tables of the read model. Run with the projector's schema first on the search path.
     fn migrations(&self) -> refinery::Runner;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use deadpool_postgres::{Pool, PoolError};
@@ -13,29 +14,36 @@ use crate::checkpoints::{self, Move};
 use crate::fault::{self, Fault};
 use crate::flaw::Flaw;
 use crate::incoming::Incoming;
-use crate::{ApplyError, Event, Projector, ProjectorError, metrics, spans};
+use crate::run::READ_CHECKPOINTS;
+use crate::{ApplyError, Event, Generation, Projector, ProjectorError, metrics, spans};
 
 /// The read model of one projector.
 pub(crate) struct ReadModel {
-    pub(crate) projector: Box<dyn Projector>,
+    pub(crate) projector: Arc<dyn Projector>,
     pub(crate) pool: Pool,
     pub(crate) log: LogName,
+    /// The schema that it fills, which is first on the search path of `pool`.
+    pub(crate) schema: String,
+    /// The build that it fills.
+    pub(crate) generation: Generation,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
 }
 
-/// What became of a batch.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
-    /// It is applied and durable, up to these events and what follows them in their partitions.
-    All(Vec<Flaw>),
+/// What became of events.
+#[derive(Debug)]
+pub(crate) enum Applied<T> {
+    /// They are applied and durable: of a batch up to these flaws, and without what follows them in their partitions.
+    All(T),
+    /// One partition's events are applied and durable up to this one, by its index, which can't be applied.
+    UpTo(usize, CommitError),
     /// A checkpoint did not stand where it was thought to: another instance is at work. Some may be applied.
     Raced,
 }
 
 /// Why a transaction did not commit.
 #[derive(Debug, thiserror::Error)]
-enum CommitError {
+pub(crate) enum CommitError {
     #[error("{0}")]
     Surroundings(String),
     #[error("{0}")]
@@ -49,16 +57,19 @@ impl ReadModel {
         partitions: &[i32],
         is_transient: fn(&ProjectorError) -> bool,
     ) -> Result<HashMap<i32, i64>, Stopped<ProjectorError>> {
-        let name = self.projector.name();
-        retry(&self.health, &self.shutdown, "read the checkpoints", is_transient, async || {
-            checkpoints::begin(&self.pool, name, &self.log, partitions).await
+        retry(&self.health, &self.shutdown, READ_CHECKPOINTS, is_transient, async || {
+            checkpoints::begin(&self.pool, (&self.schema, self.generation), &self.log, partitions).await
         })
         .await
     }
 
     /// Applies a batch of what has come in. Where an event is at fault, its partition is applied up to it and the others
     /// wholly.
-    pub(crate) async fn apply(&self, batch: &Batch, incoming: &[Incoming]) -> Result<Applied, Stopped<ProjectorError>> {
+    pub(crate) async fn apply(
+        &self,
+        batch: &Batch,
+        incoming: &[Incoming],
+    ) -> Result<Applied<Vec<Flaw>>, Stopped<ProjectorError>> {
         if batch.events.is_empty() {
             return Ok(Applied::All(Vec::new()));
         }
@@ -70,11 +81,16 @@ impl ReadModel {
         }
     }
 
-    async fn isolate(&self, batch: &Batch, incoming: &[Incoming]) -> Result<Applied, Stopped<ProjectorError>> {
+    async fn isolate(
+        &self,
+        batch: &Batch,
+        incoming: &[Incoming],
+    ) -> Result<Applied<Vec<Flaw>>, Stopped<ProjectorError>> {
         let mut flaws = Vec::new();
         for run in &batch.runs {
-            match self.apply_run(batch, run.clone(), incoming).await? {
-                Applied::All(found) => flaws.extend(found),
+            match self.apply_run(&batch.events, run.clone()).await? {
+                Applied::All(()) => {}
+                Applied::UpTo(index, error) => flaws.extend(batch.flaw(index, error.to_string(), incoming)),
                 Applied::Raced => return Ok(Applied::Raced),
             }
         }
@@ -82,32 +98,30 @@ impl ReadModel {
     }
 
     /// Applies one partition's events, in parts that get smaller until the one at fault stands alone.
-    async fn apply_run(
+    pub(crate) async fn apply_run(
         &self,
-        batch: &Batch,
+        events: &[Event],
         run: Range<usize>,
-        incoming: &[Incoming],
-    ) -> Result<Applied, Stopped<ProjectorError>> {
+    ) -> Result<Applied<()>, Stopped<ProjectorError>> {
         let mut start = run.start;
         let mut size = run.len();
         while start < run.end {
             let part = start..run.end.min(start + size);
-            let steps: Vec<Move> = batch.step(&part).into_iter().collect();
-            match self.persist(batch.events.get(part.clone()).unwrap_or_default(), &steps).await {
+            let events = events.get(part.clone()).unwrap_or_default();
+            let steps: Vec<Move> = Move::over(events).into_iter().collect();
+            match self.persist(events, &steps).await {
                 Ok(true) => start = part.end,
                 Ok(false) => return Ok(Applied::Raced),
                 Err(Stopped::Shutdown) => return Err(Stopped::Shutdown),
-                Err(Stopped::Failed(error)) if part.len() == 1 => {
-                    return Ok(Applied::All(batch.flaw(start, error.to_string(), incoming).into_iter().collect()));
-                }
+                Err(Stopped::Failed(error)) if part.len() == 1 => return Ok(Applied::UpTo(start, error)),
                 Err(Stopped::Failed(_)) => size = part.len() / 2,
             }
         }
-        Ok(Applied::All(Vec::new()))
+        Ok(Applied::All(()))
     }
 
     /// Commits events and checkpoints, however long that takes; false when a checkpoint stands elsewhere.
-    async fn persist(&self, events: &[Event], steps: &[Move]) -> Result<bool, Stopped<CommitError>> {
+    pub(crate) async fn persist(&self, events: &[Event], steps: &[Move]) -> Result<bool, Stopped<CommitError>> {
         let passes = |error: &CommitError| matches!(error, CommitError::Surroundings(_));
         let began = Instant::now();
         let committed =
@@ -127,7 +141,7 @@ impl ReadModel {
         // sent together: round trips are most of what little work costs
         let (advanced, applied) = tokio::join!(
             biased;
-            checkpoints::advance(&transaction, &self.log, steps, events),
+            checkpoints::advance(&transaction, &self.log, self.generation, steps, events),
             self.projector.apply(&transaction, events),
         );
         if !advanced? {

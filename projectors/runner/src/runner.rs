@@ -129,7 +129,7 @@ impl Runner {
         let places: Vec<Place> = incoming.iter().map(|record| record.place).collect();
         let new = self.partitions.new_among(&places);
         if !new.is_empty() {
-            self.partitions.begin(&new, &self.read_model.checkpoints(&new, |_| true).await?);
+            self.partitions.begin(&new, &self.read_model.checkpoints(&new, ProjectorError::is_waited_for).await?);
         }
         let mut corrected = false;
         loop {
@@ -147,7 +147,8 @@ impl Runner {
                     self.partitions.settle(plan, flaws, batch.unread);
                     return Ok(());
                 }
-                Applied::Raced => {
+                // of a batch, it says All with the flaws
+                Applied::UpTo(..) | Applied::Raced => {
                     tracing::info!("another instance has applied some of these events; looking where it is");
                     batch.give_back(&mut incoming);
                     self.correct().await?;
@@ -158,7 +159,8 @@ impl Runner {
 
     /// Asks the read model where it is; true when it is elsewhere than thought.
     async fn correct(&mut self) -> Result<bool, Stopped<ProjectorError>> {
-        let checkpoints = self.read_model.checkpoints(&self.partitions.numbers(), |_| true).await?;
+        let checkpoints =
+            self.read_model.checkpoints(&self.partitions.numbers(), ProjectorError::is_waited_for).await?;
         Ok(self.partitions.correct(&checkpoints))
     }
 
@@ -180,8 +182,8 @@ impl Runner {
 
     /// Somebody may have paused the projector, or resumed it. Meanwhile the read model may have been emptied.
     async fn look_whether_paused(&mut self, intake: &mut Intake) -> Result<(), Stopped<ProjectorError>> {
-        let ReadModel { projector, pool, .. } = &self.read_model;
-        if self.pausing.look(pool, projector.name()).await.map_err(Stopped::Failed)? {
+        let ReadModel { projector, pool, generation, .. } = &self.read_model;
+        if self.pausing.look(pool, projector.name(), *generation).await.map_err(Stopped::Failed)? {
             self.find_what_was_lost().await?;
             if self.partitions.readings().values().any(Reading::is_held) {
                 // what held them may be mended, or gone with the rows: they begin anew, like those of a new instance
@@ -193,10 +195,10 @@ impl Runner {
 
     /// Has the read model keep what has stopped partitions. What it does not take is lost: the process's log has it too.
     async fn keep_stops(&mut self) {
-        let ReadModel { pool, log, .. } = &self.read_model;
+        let ReadModel { pool, log, generation, .. } = &self.read_model;
         for stop in self.partitions.take_stops() {
             let Stop { partition, position, .. } = stop;
-            if let Err(error) = add_stop(pool, log, &stop).await {
+            if let Err(error) = add_stop(pool, log, *generation, &stop).await {
                 tracing::warn!(partition, position, %error, "the read model does not keep that this partition has stopped");
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Transaction};
-use millrace_projector_runner::{Pause, create_checkpoints};
+use millrace_projector_runner::{BuildState, Generation, Pause, create_checkpoints, generation, paused};
 use millrace_schemas::{FolderProblem, LogName, RecordSchema};
 use serde::Serialize;
 use tokio_postgres::error::ErrorPosition;
@@ -11,6 +11,7 @@ use tokio_postgres::error::ErrorPosition;
 use crate::definition::{self, StoredProjector, stored};
 use crate::error::{SqlProjectorError, in_words};
 use crate::folder::ProjectorFolder;
+use crate::projector::SqlProjector;
 use crate::quoted::identifier;
 use crate::statement::{Statement, Statements};
 use crate::{place, role, tables, volatile};
@@ -61,12 +62,16 @@ pub async fn apply(
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let before = stored(&transaction, &folder.name).await?;
     let applied = |result, role| Applied { projector: folder.name.clone(), log: log.to_string(), result, role };
-    let mut pause = None;
+    let (mut pause, mut number) = (None, 1);
     let result = match before {
         Some(before) if !start_over && before.folder.files == folder.files && before.log == *log => {
             return Ok(applied(Ending::NothingToChange, before.role));
         }
         Some(before) => {
+            // instances of the one before see by the number that it is gone
+            if has_table(&transaction, &folder.name, "projector_generation").await? {
+                number = generation(&*transaction, &folder.name).await?.number + 1;
+            }
             pause = make_room(&transaction, &before, folder, log, start_over).await?;
             if start_over { Ending::StartedOver } else { Ending::Applied }
         }
@@ -75,7 +80,8 @@ pub async fn apply(
             Ending::Applied
         }
     };
-    let role = create(&mut transaction, folder, &statements).await?;
+    let build = Build { schema: &folder.name, number, state: BuildState::Live };
+    let role = create(&mut transaction, &build, folder, &statements).await?;
     definition::add(&transaction, folder, log, schemas, role.as_deref()).await?;
     if let Some(Pause { since, paused_by, reason }) = pause {
         transaction.execute(include_str!("sql/keep_pause.sql"), &[&since, &paused_by, &reason]).await?;
@@ -96,7 +102,7 @@ async fn check_name_is_free(client: &impl GenericClient, name: &str) -> Result<(
 /// Drops the read model, unless events would be lost that somebody wants to keep. Returns the projector's pause, which is
 /// to stay.
 async fn make_room(
-    client: &impl GenericClient,
+    client: &Transaction<'_>,
     before: &StoredProjector,
     folder: &ProjectorFolder,
     log: &LogName,
@@ -109,17 +115,16 @@ async fn make_room(
     if is_filled && !start_over {
         return Err(SqlProjectorError::Refused(changes(before, folder, log)));
     }
-    // one that an earlier version made has no such table
-    let has_pause = "SELECT to_regclass($1) IS NOT NULL";
-    let has_pause: bool = client.query_one(has_pause, &[&format!("{schema}.projector_pause")]).await?.try_get(0)?;
-    let pause = if has_pause { read_pause(client, &schema).await? } else { None };
+    let has_pause = has_table(client, &folder.name, "projector_pause").await?;
+    let pause = if has_pause { paused(&**client, &folder.name).await? } else { None };
     client.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await?;
     Ok(pause)
 }
 
-async fn read_pause(client: &impl GenericClient, schema: &str) -> Result<Option<Pause>, tokio_postgres::Error> {
-    let row = client.query_opt(&format!("SELECT since, paused_by, reason FROM {schema}.projector_pause"), &[]).await?;
-    row.map(|row| Ok(Pause { since: row.try_get(0)?, paused_by: row.try_get(1)?, reason: row.try_get(2)? })).transpose()
+/// Whether the read model has a table of the platform: one that an earlier version made may lack it.
+async fn has_table(client: &Transaction<'_>, schema: &str, table: &str) -> Result<bool, tokio_postgres::Error> {
+    let table = format!("{}.{table}", identifier(schema));
+    client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)
 }
 
 fn changes(before: &StoredProjector, folder: &ProjectorFolder, log: &LogName) -> Vec<FolderProblem> {
@@ -140,28 +145,56 @@ fn changes(before: &StoredProjector, folder: &ProjectorFolder, log: &LogName) ->
     files.chain(gone).chain(other_log).collect()
 }
 
+/// A build of a read model that is to be created.
+struct Build<'b> {
+    schema: &'b str,
+    number: i32,
+    state: BuildState,
+}
+
+/// Creates a build that a rebuild is to fill, in the schema that such a build has: see [`Generation::schema`]. The
+/// transaction's search path is that schema's afterwards.
+///
+/// # Errors
+/// When something in the folder is wrong; when Postgres does not answer.
+pub async fn create_build(
+    transaction: &mut Transaction<'_>,
+    folder: &ProjectorFolder,
+    log: &LogName,
+    schemas: &BTreeMap<String, &'static RecordSchema>,
+    number: i32,
+) -> Result<(), SqlProjectorError> {
+    let statements = Statements::new(folder, schemas).map_err(SqlProjectorError::Refused)?;
+    let schema = Generation::schema(&folder.name, number);
+    let build = Build { schema: &schema, number, state: BuildState::Building };
+    let role = create(transaction, &build, folder, &statements).await?;
+    Ok(definition::add(&*transaction, folder, log, schemas, role.as_deref()).await?)
+}
+
 /// Creates the schema with all its tables, and checks the statements on them. Returns the role that owns it.
 async fn create(
     transaction: &mut Transaction<'_>,
+    build: &Build<'_>,
     folder: &ProjectorFolder,
     statements: &Statements,
 ) -> Result<Option<String>, SqlProjectorError> {
     let role = role::create(transaction, &folder.name).await?;
     let owner = role.as_deref().map(identifier);
-    let (schema, owned) = (identifier(&folder.name), owner.as_ref().map(|role| format!("AUTHORIZATION {role}")));
+    let (schema, owned) = (identifier(build.schema), owner.as_ref().map(|role| format!("AUTHORIZATION {role}")));
     let create = format!(
         "CREATE SCHEMA {schema} {}; SET LOCAL search_path = {schema}, public; SET LOCAL statement_timeout = '60s'",
         owned.unwrap_or_default()
     );
     transaction.batch_execute(&create).await?;
-    create_checkpoints(&**transaction).await?;
+    let generation = Generation { number: build.number, version: SqlProjector::VERSION };
+    create_checkpoints(&**transaction, generation, build.state).await?;
     transaction.batch_execute(include_str!("sql/create_definition.sql")).await?;
     let become_owner = match &owner {
         Some(role) => {
             // for the runner, which moves checkpoints in the transaction of the statements
             let grant = format!(
                 "GRANT SELECT, INSERT, UPDATE ON {schema}.checkpoints, {schema}.fingerprints TO {role};
-                 GRANT SELECT ON {schema}.projector_definition TO {role}"
+                 GRANT SELECT ON {schema}.projector_definition, {schema}.projector_generation TO {role}"
             );
             transaction.batch_execute(&grant).await?;
             format!("SET LOCAL ROLE {role}")
@@ -169,7 +202,7 @@ async fn create(
         None => String::new(),
     };
     transaction.batch_execute(&become_owner).await?;
-    tables::create(transaction, &folder.name, folder.text(ProjectorFolder::TABLES)).await?;
+    tables::create(transaction, build.schema, folder.text(ProjectorFolder::TABLES)).await?;
     let problems = problems(transaction, folder, statements).await?;
     transaction.batch_execute("SET LOCAL ROLE NONE").await?;
     if problems.is_empty() { Ok(role) } else { Err(SqlProjectorError::Refused(problems)) }

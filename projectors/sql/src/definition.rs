@@ -26,12 +26,36 @@ pub struct StoredProjector {
     pub(crate) schemas: BTreeMap<String, &'static RecordSchema>,
 }
 
+impl StoredProjector {
+    /// Whether it is what applying this folder with these schemas would store.
+    pub fn is_of(&self, folder: &ProjectorFolder, schemas: &BTreeMap<String, &'static RecordSchema>) -> bool {
+        let read = schemas.iter().filter(|(event, _)| folder.reads.names(event));
+        self.folder.files == folder.files
+            && self.schemas.len() == read.clone().count()
+            && read
+                .into_iter()
+                .all(|(event, schema)| self.schemas.get(event).is_some_and(|known| known.text == schema.text))
+    }
+}
+
 /// The projector of that name, if one was applied to this database.
 ///
 /// # Errors
 /// When Postgres does not answer, or this version of the program can't read the definition.
 pub async fn stored(client: &impl GenericClient, name: &str) -> Result<Option<StoredProjector>, SqlProjectorError> {
-    let Some(table) = table(client, name).await? else { return Ok(None) };
+    stored_in(client, name, name).await
+}
+
+/// The same of a build of its read model that stands in `schema`.
+///
+/// # Errors
+/// When Postgres does not answer, or this version of the program can't read the definition.
+pub async fn stored_in(
+    client: &impl GenericClient,
+    name: &str,
+    schema: &str,
+) -> Result<Option<StoredProjector>, SqlProjectorError> {
+    let Some(table) = table(client, schema).await? else { return Ok(None) };
     let read = include_str!("sql/read_definition.sql").replace(":table", &table);
     let Some(row) = client.query_opt(&read, &[]).await? else { return Ok(None) };
     let (log, files, schemas): (String, Json, Json) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);

@@ -1,5 +1,6 @@
 //! What can go wrong with a folder, by remedy.
 
+use millrace_projector_runner::ProjectorError;
 use millrace_schemas::FolderProblem;
 
 /// Why a folder was not applied or not checked.
@@ -8,6 +9,9 @@ pub enum SqlProjectorError {
     /// The folder is wrong: mend these files.
     #[error("{}", shown(.0))]
     Refused(Vec<FolderProblem>),
+    /// What every read model has could not be read.
+    #[error(transparent)]
+    ReadModel(#[from] ProjectorError),
     /// Postgres refused something of ours, or did not answer.
     #[error("Postgres: {}", in_words(.0))]
     Postgres(#[from] tokio_postgres::Error),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use millrace_projector_runner::Generation;
 use millrace_schemas::{FolderProblem, LogName};
 use toml::{Table, Value};
 
@@ -170,6 +171,9 @@ fn name_of(name: &str) -> Result<String, String> {
              digits and underscores, a letter first, and not pg at the beginning"
         ));
     }
+    if Generation::is_name_of_build(name) {
+        return Err(format!("name: {name:?} ends like the schemas of rebuilds, _g and a number: choose another name"));
+    }
     if RESERVED.contains(&name) {
         return Err(format!("name: a projector can't be named {name}: the word has another meaning"));
     }
@@ -288,6 +292,7 @@ mod tests {
             ("name = 7", "name is not a text"),
             ("name = \"By-Day\"\n[reads]\norders = [\"OrderPlaced\"]", "lower-case letters"),
             ("name = \"apply\"\n[reads]\norders = [\"OrderPlaced\"]", "another meaning"),
+            ("name = \"by_g2\"\n[reads]\norders = [\"OrderPlaced\"]", "ends like the schemas of rebuilds"),
             ("name = \"by_day\"", "[reads] is missing"),
             ("name = \"by_day\"\n[reads]\norders = [\"A\", \"A\"]", "has A twice"),
             (

@@ -25,9 +25,9 @@ mod statement;
 mod tables;
 mod volatile;
 
-pub use apply::{Applied, Ending, apply};
+pub use apply::{Applied, Ending, apply, create_build};
 pub use check::{Checked, check};
-pub use definition::{StoredProjector, log_of, names_of_log, stored};
+pub use definition::{StoredProjector, log_of, names_of_log, stored, stored_in};
 pub use error::SqlProjectorError;
 pub use folder::{ProjectorFolder, Reads};
 pub use projector::SqlProjector;

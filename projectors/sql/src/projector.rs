@@ -19,6 +19,10 @@ pub struct SqlProjector {
 }
 
 impl SqlProjector {
+    /// The version of every projector in SQL. What it does is stored beside its read model, so an instance always runs
+    /// what its generation was made for.
+    pub(crate) const VERSION: i32 = 1;
+
     /// The projector that was applied. A process makes few of them: the name stays for the life of the process.
     ///
     /// # Errors
@@ -35,6 +39,10 @@ impl SqlProjector {
 impl Projector for SqlProjector {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn version(&self) -> i32 {
+        Self::VERSION
     }
 
     /// None: its tables are made when its folder is applied.

@@ -1,6 +1,7 @@
 //! Clients of Kafka: one way to consume, one way to produce, and the topics.
 
 mod aside;
+mod committed;
 mod config;
 mod fields;
 mod inbox;
@@ -14,6 +15,7 @@ mod topics;
 mod trouble;
 
 pub use aside::aside;
+pub use committed::copy_offsets;
 pub use config::{client_config, consumer_config, gathering_consumer_config, producer_config, prompt_producer_config};
 pub use fields::Fields;
 pub use inbox::{Inbox, Offsets, Record, Standing, StartOffsets};

@@ -13,7 +13,8 @@ use tokio_postgres::{GenericClient, Row};
 
 pub use fingerprint::{event_hash, fingerprint};
 
-use crate::{Event, ProjectorError};
+use crate::generation::check;
+use crate::{BuildState, Event, Generation, ProjectorError};
 use fingerprint::PRINT;
 
 /// What a read model has applied of one partition.
@@ -99,24 +100,32 @@ pub async fn fingerprints(
     rows.iter().map(|row| Ok((row.try_get(0)?, fingerprint::split(row.try_get(1)?)))).collect()
 }
 
-/// Creates the tables and functions that every read model has, in the schema that is first on the search path; or brings
-/// them up to date.
+/// Creates the tables and functions that every read model has, in the schema that is first on the search path, for a build
+/// in this state; or brings them up to date, and leaves what they say of the build.
 ///
 /// # Errors
 /// When Postgres refuses or does not answer.
-pub async fn create_checkpoints(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute(include_str!("sql/create.sql")).await
+pub async fn create_checkpoints(
+    client: &impl GenericClient,
+    generation: Generation,
+    state: BuildState,
+) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(include_str!("sql/create.sql")).await?;
+    let begin = include_str!("../generation/begin.sql");
+    client.execute(begin, &[&generation.number, &generation.version, &state.as_str()]).await?;
+    Ok(())
 }
 
 /// The checkpoints of these partitions, each of which has a row afterwards. The read model must be of this log alone: its
 /// tables tell no log from another.
 pub(crate) async fn begin(
     pool: &Pool,
-    name: &str,
+    (name, generation): (&str, Generation),
     log: &LogName,
     partitions: &[i32],
 ) -> Result<HashMap<i32, i64>, ProjectorError> {
     let client = pool.get().await?;
+    check(&**client, name, generation).await?;
     if let Some(other) = other_log(&**client, name, log).await? {
         return Err(ProjectorError::OtherLog { schema: name.to_owned(), other, log: log.to_string() });
     }
@@ -144,6 +153,7 @@ pub async fn other_log(
 pub(crate) async fn advance(
     transaction: &Transaction<'_>,
     log: &LogName,
+    generation: Generation,
     moves: &[Move],
     events: &[Event],
 ) -> Result<bool, tokio_postgres::Error> {
@@ -157,9 +167,9 @@ pub(crate) async fn advance(
     let last: Vec<i64> = rows.iter().map(|row| row.last).collect();
     let prints: Vec<&[u8]> = rows.iter().map(|row| row.prints.as_slice()).collect();
     let statement = transaction.prepare_cached(include_str!("sql/advance.sql")).await?;
-    let parameters: [&(dyn ToSql + Sync); 9] =
-        [&log.as_str(), &partitions, &from, &to, &hashes, &row_partitions, &first, &last, &prints];
-    let moved = transaction.execute(&statement, &parameters).await?;
+    let of_moves: [&(dyn ToSql + Sync); 5] = [&log.as_str(), &partitions, &from, &to, &hashes];
+    let of_rows: [&(dyn ToSql + Sync); 5] = [&row_partitions, &first, &last, &prints, &generation.number];
+    let moved = transaction.execute(&statement, &[of_moves, of_rows].concat()).await?;
     Ok(moved == moves.len() as u64)
 }
 

@@ -15,7 +15,7 @@ pub use reset::reset;
 pub use stops::{PartitionStops, stops};
 pub(crate) use stops::{Stop, add_stop};
 
-/// The names of the read models in this database, whichever log they are of.
+/// The names of the live read models in this database, whichever log they are of.
 ///
 /// # Errors
 /// When Postgres does not answer.

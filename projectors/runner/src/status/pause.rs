@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use tokio_postgres::GenericClient;
 
 use crate::checkpoints::{in_schema, not_migrated};
-use crate::{ProjectorError, metrics};
+use crate::generation::check;
+use crate::{Generation, ProjectorError, metrics};
 
 /// Longest wait for Postgres' answer: it must not hold up the projector.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -68,11 +69,22 @@ impl Pausing {
     /// Looks again. True when the projector was resumed since the last look.
     ///
     /// # Errors
-    /// When the first look fails for good: then nothing would ever be applied.
-    pub(crate) async fn look(&mut self, pool: &Pool, projector: &str) -> Result<bool, ProjectorError> {
-        let read = async { paused(&**pool.get().await?, projector).await };
+    /// When another generation of the read model has taken the place; when the first look fails for good: then nothing
+    /// would ever be applied.
+    pub(crate) async fn look(
+        &mut self,
+        pool: &Pool,
+        projector: &str,
+        generation: Generation,
+    ) -> Result<bool, ProjectorError> {
+        let read = async {
+            let client = pool.get().await?;
+            check(&**client, projector, generation).await?;
+            paused(&**client, projector).await
+        };
         let now = match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(now)) => now,
+            Ok(Err(error @ ProjectorError::Superseded { .. })) => return Err(error),
             Ok(Err(error)) if self.told.is_none() && !error.is_transient() => return Err(error),
             // what was told stays until Postgres says otherwise
             Ok(Err(error)) => {

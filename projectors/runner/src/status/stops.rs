@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use millrace_schemas::LogName;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
 
-use crate::ProjectorError;
 use crate::checkpoints::{in_schema, not_migrated};
+use crate::{Generation, ProjectorError};
 
 /// A partition stops before an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +53,17 @@ pub async fn stops(
 }
 
 /// Keeps a stop in the read model whose schema the pool's search path has.
-pub(crate) async fn add_stop(pool: &Pool, log: &LogName, stop: &Stop) -> Result<(), ProjectorError> {
+pub(crate) async fn add_stop(
+    pool: &Pool,
+    log: &LogName,
+    generation: Generation,
+    stop: &Stop,
+) -> Result<(), ProjectorError> {
     let Stop { partition, position, reason } = stop;
     // Postgres takes no text with U+0000, which a reason may quote
     let reason = reason.replace('\0', "\u{fffd}");
     let client = pool.get().await?;
-    client.execute(include_str!("sql/add_stop.sql"), &[&log.as_str(), partition, position, &reason]).await?;
+    let parameters: [&(dyn ToSql + Sync); 5] = [&log.as_str(), partition, position, &reason, &generation.number];
+    client.execute(include_str!("sql/add_stop.sql"), &parameters).await?;
     Ok(())
 }

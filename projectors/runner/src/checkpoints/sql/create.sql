@@ -30,6 +30,16 @@ CREATE TABLE IF NOT EXISTS projector_pause (
     reason    text
 );
 
+-- Which build of the read model this is. An instance goes by it: once another build has taken the place, it applies nothing.
+CREATE TABLE IF NOT EXISTS projector_generation (
+    only_one   boolean     PRIMARY KEY DEFAULT true CHECK (only_one),
+    generation integer     NOT NULL CHECK (generation > 0),
+    version    integer     NOT NULL, -- of the projector's code that fills it
+    -- live: readers see it; building: a rebuild fills it; replaced: it was live before
+    state      text        NOT NULL CHECK (state IN ('live', 'building', 'replaced')),
+    since      timestamptz NOT NULL DEFAULT now()
+);
+
 -- What last stopped a partition, and how often something did. It still stands still if its checkpoint is before position.
 CREATE TABLE IF NOT EXISTS projector_stops (
     log       text        NOT NULL,

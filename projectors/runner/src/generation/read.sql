@@ -1,0 +1,2 @@
+-- :schema the read model's
+SELECT generation, version FROM :schema.projector_generation

@@ -1,0 +1,3 @@
+-- :live schema of the live build, :schema that of the new one: a pause stays
+DELETE FROM :schema.projector_pause;
+INSERT INTO :schema.projector_pause SELECT * FROM :live.projector_pause
