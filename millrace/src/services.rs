@@ -109,13 +109,17 @@ async fn choose(
         log.clone_into(&mut settings.log);
         return Ok(Box::new(SqlProjector::new(&stored).map_err(|error| failed(error.into()))?));
     }
-    find(&logs.wait_for(settings, health, shutdown).await?, name).map_err(failed)
+    let log = logs.wait_for(settings, health, shutdown).await?;
+    let in_sql =
+        if logs.has_projector(name) { Vec::new() } else { projector::all_in_sql(settings).await.map_err(failed)? };
+    find(&log, name, &in_sql).map_err(failed)
 }
 
-fn find(log: &Log, name: &str) -> anyhow::Result<Box<dyn Projector>> {
+fn find(log: &Log, name: &str, in_sql: &[String]) -> anyhow::Result<Box<dyn Projector>> {
     let mut projectors = log.projectors();
     let Some(index) = projectors.iter().position(|projector| projector.name() == name) else {
-        let known: Vec<&str> = projectors.iter().map(|projector| projector.name()).collect();
+        let known = projectors.iter().map(|projector| projector.name());
+        let known: Vec<&str> = known.chain(in_sql.iter().map(String::as_str)).collect();
         let name: String = name.chars().take(100).collect();
         bail!(Usage(format!("there is no projector {name:?}; there are {}", known.join(", "))));
     };

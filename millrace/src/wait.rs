@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use deadpool_postgres::Object;
-use millrace_projector_runner::{checkpoints, read_models};
+use millrace_projector_runner::{checkpoints, paused, read_models};
 use millrace_runtime::Settings;
 use millrace_schemas::Token;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::cli::WaitArguments;
 use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::output::Output;
+use crate::projectors::Paused;
 
 /// How often to ask the read model.
 const LOOK: Duration = Duration::from_millis(10);
@@ -70,9 +71,16 @@ pub async fn wait_for(
     let joined = tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let statement = client.prepare(&format!("SELECT \"{projector}\".has_applied($1)")).await?;
     let deadline = Instant::now() + patience;
+    let mut is_first = true;
     loop {
         if client.query_one(&statement, &[&joined]).await?.try_get(0)? {
             return Ok(None);
+        }
+        if std::mem::take(&mut is_first)
+            && let Some(pause) = paused(&**client, projector).await?
+        {
+            let pause = Paused::from(pause);
+            eprintln!("millrace: {projector} is {}; waiting for it", pause.line());
         }
         if Instant::now() >= deadline {
             return Ok(Some(how_far(&client, projector, tokens).await?));
@@ -106,7 +114,10 @@ pub async fn check(client: &Object, projector: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    bail!(Usage(format!("the database has no read model {projector}; it has: {there}; `millrace migrate` makes them")))
+    bail!(Usage(format!(
+        "the database has no read model {projector}; it has: {there}. `millrace migrate` makes those of the program, \
+         `millrace projector apply` those in SQL"
+    )))
 }
 
 /// What the read model has not applied yet.

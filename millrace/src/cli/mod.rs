@@ -21,8 +21,8 @@ use crate::output::Output;
 pub use events_arguments::EventsArguments;
 pub use log_arguments::{ApplyArguments, DropArguments, LogAction};
 pub use projector_arguments::{ProjectorAction, ProjectorArguments};
-pub use projectors_arguments::{ProjectorsAction, ResetArguments};
-pub use rebuild_arguments::RebuildArguments;
+pub use projectors_arguments::{DropReadModelArguments, ProjectorsAction, ResetArguments};
+pub use rebuild_arguments::{ExplainArguments, RebuildArguments};
 pub use settings_arguments::SettingsArguments;
 pub use stack_arguments::{FolderArguments, PortArguments, StackArguments, UpArguments};
 
@@ -62,13 +62,15 @@ pub enum Command {
     Relay(ServiceArguments),
     /// Run a projector: events from Kafka into a read model. Apply and check projectors that a folder describes in SQL.
     Projector(ProjectorArguments),
-    /// Look at projectors, pause and resume them, and empty their read models.
+    /// Look at projectors, pause and resume them, and empty or delete their read models.
     Projectors {
         #[command(subcommand)]
         action: ProjectorsAction,
     },
     /// Build a read model anew beside the live one, compare the two, and have readers see the new one.
     Rebuild(RebuildArguments),
+    /// Print the events that made a row of a read model, by replaying the log.
+    Explain(ExplainArguments),
     /// Run the monitor: metrics on how far behind every stage is and how large the log is.
     Monitor(MonitorArguments),
     /// Create logs from folders that describe them, and look at the logs of the database.

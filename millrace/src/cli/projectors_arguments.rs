@@ -24,8 +24,19 @@ pub enum ProjectorsAction {
         /// The projector's name, such as reporting.
         name: String,
     },
+    /// Delete a projector's read model, with all its generations.
+    Drop(DropReadModelArguments),
     /// Empty a projector's read model. It fills again from the topic, from position 1 on.
     Reset(ResetArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct DropReadModelArguments {
+    /// The projector's name, such as reporting.
+    pub name: String,
+    /// The same name again.
+    #[arg(long, value_name = "NAME")]
+    pub yes_really_delete: String,
 }
 
 #[derive(Debug, Args)]

@@ -32,3 +32,16 @@ pub struct RebuildArguments {
     #[arg(long, conflicts_with_all = ["folder", "rate", "accept_differences"])]
     pub abandon: bool,
 }
+
+/// Which row to explain.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The table with its read model, such as reporting.account_balances.
+    pub table: String,
+    /// The row's primary key: the value, or column=value for each of several columns.
+    #[arg(required = true)]
+    pub key: Vec<String>,
+    /// Print at most so many events, the last ones.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}

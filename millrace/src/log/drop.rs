@@ -16,6 +16,7 @@ use crate::connection::connect;
 use crate::exit::{NO, Usage};
 use crate::migrate::topics;
 use crate::output::Output;
+use crate::projectors::read_models_of_log;
 
 /// What was deleted.
 #[derive(Debug, Default, Serialize)]
@@ -23,6 +24,8 @@ struct Dropped {
     log: String,
     /// The consumer groups that kept the log from being deleted; then nothing was.
     groups_in_use: Vec<String>,
+    /// The read models that kept it from being deleted: they would hold events of a log that is gone.
+    read_models: Vec<String>,
     subjects: Vec<String>,
     topics: Vec<String>,
     /// Whether Postgres had the log. If not, nothing was deleted.
@@ -38,7 +41,11 @@ pub(super) async fn run(settings: &Settings, arguments: &DropArguments, output: 
     }
     let dropped = drop(settings, &name).await?;
     output.print(&dropped, text)?;
-    Ok(if dropped.groups_in_use.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Ok(if dropped.groups_in_use.is_empty() && dropped.read_models.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NO)
+    })
 }
 
 /// Deletes the tables last: while they are there, the log is listed, and dropping it again does the rest. Without them
@@ -58,6 +65,10 @@ async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     if !groups_in_use.is_empty() {
         return Ok(Dropped { log: name.to_string(), groups_in_use, ..Dropped::default() });
     }
+    let read_models = read_models_of_log(&client, name).await?;
+    if !read_models.is_empty() {
+        return Ok(Dropped { log: name.to_string(), read_models, ..Dropped::default() });
+    }
     let registry = Registry::new(settings.registry_url()?)?;
     let subjects = registry.subjects(name).await?;
     for subject in &subjects {
@@ -66,7 +77,7 @@ async fn drop(settings: &Settings, name: &LogName) -> anyhow::Result<Dropped> {
     let place = || format!("the topics in Kafka at {}", settings.kafka_bootstrap().unwrap_or_default());
     let topics = delete_topics(&client_config(settings)?, &names).await.with_context(place)?;
     let tables = drop_log(&client, name).await?;
-    Ok(Dropped { log: name.to_string(), groups_in_use, subjects, topics, tables })
+    Ok(Dropped { log: name.to_string(), subjects, topics, tables, ..Dropped::default() })
 }
 
 fn text(dropped: &Dropped) -> String {
@@ -76,6 +87,13 @@ fn text(dropped: &Dropped) -> String {
         let verb = if more.is_empty() { "has" } else { "have" };
         return format!(
             "log {log}: nothing was deleted, because {groups} {verb} members: stop whatever reads the log's topics first"
+        );
+    }
+    if let Some(first) = dropped.read_models.first() {
+        let names = dropped.read_models.join(", ");
+        return format!(
+            "log {log}: nothing was deleted, because read models hold its events ({names}): delete each first, with \
+             `millrace projectors drop {first} --log {log} --yes-really-delete {first}`"
         );
     }
     if !dropped.tables {

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::services;
 
 pub use folder::newest_schemas;
-pub use sql::{Generations, generations, read_models, wait_for};
+pub use sql::{Generations, all_in_sql, generations, read_models, wait_for};
 
 /// Runs the command.
 pub async fn run(

@@ -8,7 +8,7 @@ use deadpool_postgres::{Object, PoolError};
 use millrace_projector_runner::{ProjectorError, generation};
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped};
 use millrace_schemas::LogName;
-use millrace_sql_projector::{SqlProjectorError, StoredProjector, names_of_log, stored};
+use millrace_sql_projector::{SqlProjectorError, StoredProjector, names, names_of_log, stored};
 use millrace_store::sql_state::{Remedy, remedy_of, remedy_of_pool};
 
 use crate::connection::connect;
@@ -29,6 +29,14 @@ pub async fn wait_for(
     let pool = startup.pool(1).map_err(|e| failed(e.into()))?;
     let read = async || -> anyhow::Result<_> { Ok(stored(&pool.get().await?, name).await?) };
     startup.retry("read the definition", is_transient, read).await
+}
+
+/// The names of all projectors in SQL, whichever log they read.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn all_in_sql(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    Ok(names(&connect(settings).await?).await?)
 }
 
 /// The names of the read models in SQL of the log in the settings.

@@ -3,6 +3,7 @@
 //! It asks Postgres and Kafka, never the projectors. A pause is a row in the read model's schema, so it holds for every
 //! instance, also for those that start later.
 
+mod drop;
 mod reset;
 mod status;
 mod text;
@@ -16,11 +17,12 @@ use millrace_schemas::LogName;
 use millrace_sql_projector::log_of;
 use serde::Serialize;
 
-use crate::cli::ProjectorsAction;
+use crate::cli::{ProjectorsAction, SettingsArguments};
 use crate::connection::connect;
 use crate::exit::Usage;
 use crate::output::Output;
 use crate::wait::check;
+pub use drop::read_models_of_log;
 pub use reset::deleted_beginning;
 pub use status::Paused;
 use status::Status;
@@ -36,35 +38,43 @@ struct Changed<'a> {
 }
 
 /// Runs the command.
-pub async fn run(settings: &Settings, action: ProjectorsAction, output: Output) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: &SettingsArguments, action: ProjectorsAction, output: Output) -> anyhow::Result<ExitCode> {
+    let settings = &mut arguments.load()?;
     let client = connect(settings).await?;
+    if let Some(name) = named(&action) {
+        check(&client, name).await?;
+        // one of another log than the default is meant as it is
+        if arguments.log.is_none()
+            && let Some(log) = log_of_read_model(&client, name, &settings.log.parse()?).await?
+        {
+            settings.log = log;
+        }
+        check_log(settings, &client, name).await?;
+    }
     match action {
         ProjectorsAction::List => {
             let log: LogName = settings.log.parse()?;
             let mut all = Vec::new();
             for name in read_models(&**client).await? {
-                if log_that_is_read(&client, &name, &log).await?.is_none() {
+                if log_of_read_model(&client, &name, &log).await?.is_none_or(|read| read == log.as_str()) {
                     all.push(Status::read(settings, &client, name).await?);
                 }
             }
             output.print(&all, text::list)?;
         }
         ProjectorsAction::Show { name } => {
-            check_name(settings, &client, &name).await?;
             output.print(&Status::read(settings, &client, name).await?, text::show)?;
         }
         ProjectorsAction::Pause { name, reason } => {
-            check_name(settings, &client, &name).await?;
             let changed = pause(&**client, &name, reason.as_deref()).await?;
             print(&client, &name, changed, output).await?;
         }
         ProjectorsAction::Resume { name } => {
-            check_name(settings, &client, &name).await?;
             let changed = resume(&**client, &name).await?;
             print(&client, &name, changed, output).await?;
         }
+        ProjectorsAction::Drop(arguments) => return drop::run(settings, client, &arguments, output).await,
         ProjectorsAction::Reset(arguments) => {
-            check_name(settings, &client, &arguments.name).await?;
             return reset::run(settings, client, &arguments, output).await;
         }
     }
@@ -83,21 +93,34 @@ async fn print(client: &Object, projector: &str, changed: bool, output: Output) 
     })
 }
 
-/// The log that a read model is of, if it is another one than `log`. One of this program's that is empty is any log's.
-async fn log_that_is_read(client: &Object, name: &str, log: &LogName) -> anyhow::Result<Option<String>> {
-    match log_of(client, name).await? {
-        Some(read) => Ok(Some(read).filter(|read| read != log.as_str())),
-        None => Ok(other_log(&***client, name, log).await?),
+/// The projector that the action names.
+fn named(action: &ProjectorsAction) -> Option<&str> {
+    match action {
+        ProjectorsAction::List => None,
+        ProjectorsAction::Show { name } | ProjectorsAction::Pause { name, .. } | ProjectorsAction::Resume { name } => {
+            Some(name)
+        }
+        ProjectorsAction::Drop(arguments) => Some(&arguments.name),
+        ProjectorsAction::Reset(arguments) => Some(&arguments.name),
     }
 }
 
-/// Checks that the database has the read model, and that it is of the log of the settings.
-async fn check_name(settings: &Settings, client: &Object, name: &str) -> anyhow::Result<()> {
-    check(client, name).await?;
-    match log_that_is_read(client, name, &settings.log.parse()?).await? {
-        Some(other) => {
-            Err(Usage(format!("{name} is a projector of the log {other}: call this with --log {other}")).into())
+/// The log that a read model is of; `None` when it may be any log's: one of this program's that is empty. `asked` is the
+/// one that is asked for.
+async fn log_of_read_model(client: &Object, name: &str, asked: &LogName) -> anyhow::Result<Option<String>> {
+    match log_of(client, name).await? {
+        Some(read) => Ok(Some(read)),
+        None => Ok(other_log(&***client, name, asked).await?),
+    }
+}
+
+/// Checks that a read model is of the log of the settings.
+async fn check_log(settings: &Settings, client: &Object, name: &str) -> anyhow::Result<()> {
+    match log_of_read_model(client, name, &settings.log.parse()?).await? {
+        Some(other) if other != settings.log => {
+            Err(Usage(format!("{name} is a projector of the log {other}, not of {}: leave out --log", settings.log))
+                .into())
         }
-        None => Ok(()),
+        _ => Ok(()),
     }
 }

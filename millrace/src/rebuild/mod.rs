@@ -3,6 +3,7 @@
 //! Killed at any moment, the same command goes on where it ended: what was filled says so itself, and the switch is one
 //! transaction.
 
+mod explain;
 mod progress;
 mod report;
 mod target;
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use deadpool_postgres::{Object, Pool};
 use millrace_projector_runner::rebuild::{
-    Build, Comparison, Filling, Pace, RebuildError, Switched, builds, compare, drop_build, switch,
+    Build, Comparison, Filling, Pace, RebuildError, Switched, builds, compare, drop_build, explanations, partings,
+    switch,
 };
 use millrace_projector_runner::{BuildState, checkpoints};
 use millrace_runtime::kafka::{consumer_config, copy_offsets};
@@ -23,12 +25,14 @@ use millrace_schemas::LogName;
 use millrace_store::Log;
 use tokio_postgres::IsolationLevel;
 
+pub use explain::explain;
+
 use crate::cli::{RebuildArguments, SettingsArguments};
 use crate::exit::{NO, Usage};
 use crate::logs::Logs;
 use crate::output::Output;
 use progress::Bar;
-use report::{Ending, Report};
+use report::{Ending, Parting, Report};
 use target::Target;
 
 /// So few events behind, the live build may wait for the new one: it takes a moment.
@@ -39,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ATTEMPTS: u32 = 5;
 /// Events that a dry run applies to learn how fast it goes.
 const SAMPLE: i64 = 20_000;
+/// After this time, a lock is that of a rebuild that runs.
+const NOTICED: Duration = Duration::from_secs(5);
 /// Keeps two rebuilds of a read model apart, with a hash of its name.
 const LOCK: i32 = 0x7265_6275;
 
@@ -53,11 +59,9 @@ pub async fn run(
     let url = settings.postgres_url()?;
     let pool = postgres::pool(url, "public", 4)?;
     let lock = postgres::connect(&pool, url).await?;
-    let target = Target::find(logs, arguments_of_settings, settings, &lock, arguments).await?;
-    let free = "SELECT pg_try_advisory_lock($1, hashtext($2))";
-    if !lock.query_one(free, &[&LOCK, &arguments.name]).await?.try_get::<_, bool>(0)? {
-        bail!(Usage(format!("another rebuild of {} runs", arguments.name)));
-    }
+    let (name, folder) = (&arguments.name, arguments.folder.as_deref());
+    let target = Target::find(logs, arguments_of_settings, settings, &lock, (name, folder)).await?;
+    be_the_only_one(&lock, &arguments.name).await?;
     let rebuild = Rebuild { target, pool, shutdown: on_signal()? };
     let report = match arguments {
         RebuildArguments { rollback: true, .. } => rebuild.roll_back().await?,
@@ -68,6 +72,19 @@ pub async fn run(
     let code = if report.result == Ending::Differences { ExitCode::from(NO) } else { ExitCode::SUCCESS };
     output.print(&report, report::text)?;
     Ok(code)
+}
+
+/// Postgres may take a moment to notice that a rebuild before this one was killed.
+async fn be_the_only_one(client: &Object, projector: &str) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let lock = "SELECT pg_try_advisory_lock($1, hashtext($2))";
+    while !client.query_one(lock, &[&LOCK, &projector]).await?.try_get::<_, bool>(0)? {
+        if began.elapsed() >= NOTICED {
+            bail!(Usage(format!("another rebuild of {projector} runs")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// A read model whose builds are dealt with.
@@ -104,6 +121,9 @@ impl Rebuild {
             report.comparison = Some(comparison);
             if differs && !arguments.accept_differences {
                 report.result = Ending::Differences;
+                if let Some(live) = &live {
+                    report.partings = self.partings(&mut client, live, &new, &filling, &report).await?;
+                }
                 return Ok(report);
             }
         }
@@ -164,8 +184,8 @@ impl Rebuild {
         Ok(self.log().positions(&self.pool.get().await?).await?)
     }
 
-    /// Fills the new build up to where the live one is, and compares the two there. `None` when they were compared before,
-    /// or somebody accepts what they do not see: that the new one is further.
+    /// Fills the new build up to where the live one is, and compares the two there. `None` where somebody
+    /// accepts that they can't be compared: the new one is further, or the live one has events that the log lost.
     async fn fill_and_compare(
         &self,
         live: &Build,
@@ -177,6 +197,17 @@ impl Rebuild {
         let waited = Instant::now();
         loop {
             let (reached, own) = (self.reached(live).await?, filling.checkpoints().await?);
+            let lost = missing(&reached, &self.heads().await?);
+            if lost > 0 && arguments.accept_differences {
+                return Ok(None);
+            }
+            if lost > 0 {
+                bail!(
+                    "the live generation has applied {lost} events that the log does not have: Postgres lost commits, or \
+                     another log of this name was made. There is nothing to compare the new generation with: \
+                     --accept-differences has readers see it nevertheless"
+                );
+            }
             let of_live = |partition: &i32| reached.get(partition).copied().unwrap_or(0);
             if own.iter().any(|(partition, position)| *position > of_live(partition)) {
                 // an earlier call was broken off after its comparison
@@ -227,6 +258,47 @@ impl Rebuild {
         Ok(compare(&*view, &live.schema, &new.schema).await?)
     }
 
+    /// For the rows that the report shows, the event at which each parts.
+    async fn partings(
+        &self,
+        client: &mut Object,
+        live: &Build,
+        new: &Build,
+        filling: &Filling,
+        report: &Report,
+    ) -> anyhow::Result<Vec<Parting>> {
+        let until = filling.checkpoints().await?;
+        let rows = report.rows_with_keys();
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        eprintln!("{}: replaying {} events to find where rows part", self.name(), until.values().sum::<i64>());
+        let source = postgres::pool(self.target.settings.postgres_url()?, self.log().name().as_str(), 1)?;
+        let source = (self.log(), &source);
+        let keys: Vec<_> = rows.iter().map(|(key, _)| key.clone()).collect();
+        let (of_live, of_new) = self.target.replayed(client, live, new).await?;
+        let mut found = vec![None; rows.len()];
+        let mut of_new = of_new;
+        if let Some(of_live) = of_live {
+            let sides = [of_live, of_new];
+            let parted = partings(source, &sides, &keys, &until).await;
+            for side in &sides {
+                self.target.end_replay(client, side).await?;
+            }
+            found = parted?;
+            of_new = self.target.side(client, new).await?;
+        }
+        if found.iter().all(Option::is_none) {
+            // the code does the same, or only the new one's is there: the live rows say what became of them
+            let explained = explanations(source, &of_new, &rows, &until).await;
+            self.target.end_replay(client, &of_new).await?;
+            found = explained?;
+        } else {
+            self.target.end_replay(client, &of_new).await?;
+        }
+        Ok(keys.into_iter().zip(found).filter_map(|(key, cause)| Some(Parting::new(key, cause?))).collect())
+    }
+
     /// Fills the new build up to where the log is now, and again, until that takes but a moment.
     async fn catch_up(&self, filling: &Filling) -> anyhow::Result<()> {
         loop {
@@ -273,7 +345,15 @@ impl Rebuild {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let catch_up = async |reached: BTreeMap<i32, i64>| filling.fill(&reached).await;
+            let catch_up = async |mut reached: BTreeMap<i32, i64>| {
+                let heads = self.log().positions(&self.pool.get().await?).await?;
+                // a live build that is ahead of the log has applied what Postgres lost
+                for (partition, position) in &mut reached {
+                    *position = (*position).min(heads.get(partition).copied().unwrap_or(0));
+                }
+                filling.fill(&reached).await?;
+                Ok(reached)
+            };
             let number = new.generation.number;
             match switch(&mut client, self.name(), self.log().name(), number, Some(catch_up)).await {
                 Ok(switched) => return Ok(switched),
@@ -290,7 +370,7 @@ impl Rebuild {
             bail!(Usage(format!("{} has no generation that was live before", self.name())));
         };
         let live = all.iter().find(|build| build.state == BuildState::Live);
-        let nothing = None::<fn(BTreeMap<i32, i64>) -> std::future::Ready<Result<(), RebuildError>>>;
+        let nothing = None::<fn(BTreeMap<i32, i64>) -> std::future::Ready<Result<BTreeMap<i32, i64>, RebuildError>>>;
         let number = before.generation.number;
         let switched = switch(&mut client, self.name(), self.log().name(), number, nothing).await?;
         let mut report = Report::new(self.name(), before, live);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_projector_runner::rebuild::{Build, Comparison, Example, Switched, TableDifference};
+use millrace_projector_runner::rebuild::{Build, Cause, Comparison, Example, RowKey, Switched, TableDifference};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -22,6 +22,20 @@ pub(super) enum Ending {
     Abandoned,
     /// Nothing was changed.
     DryRun,
+}
+
+/// The event at which a row parts.
+#[derive(Debug, Serialize)]
+pub(super) struct Parting {
+    table: String,
+    key: Json,
+    event: Cause,
+}
+
+impl Parting {
+    pub(super) fn new(row: RowKey, event: Cause) -> Self {
+        Self { table: row.table, key: row.key, event }
+    }
 }
 
 /// The result.
@@ -44,6 +58,8 @@ pub(super) struct Report {
     held_ms: Option<f64>,
     /// `None` when nothing was compared.
     pub(super) comparison: Option<Comparison>,
+    /// Where rows that differ part, for the rows that the comparison shows.
+    pub(super) partings: Vec<Parting>,
     /// Views and functions of others that were bound anew.
     readers: Vec<String>,
     /// Bytes that the live generation takes on disk; only of a dry run.
@@ -63,9 +79,23 @@ impl Report {
             compare_seconds: None,
             held_ms: None,
             comparison: None,
+            partings: Vec::new(),
             readers: Vec::new(),
             bytes: None,
         }
+    }
+
+    /// The rows that the comparison shows and that can be found by a key.
+    pub(super) fn rows_with_keys(&self) -> Vec<(RowKey, Example)> {
+        let differences = self.comparison.iter().flat_map(|comparison| &comparison.differences);
+        let with_key = differences.filter(|difference| !difference.key.is_empty());
+        let rows = with_key.flat_map(|TableDifference { table, key: columns, examples, .. }| {
+            examples.iter().map(move |example| {
+                let (table, columns, key) = (table.clone(), columns.clone(), example.key.clone());
+                (RowKey { table, columns, key }, example.clone())
+            })
+        });
+        rows.collect()
     }
 
     pub(super) fn filled(&mut self, events: u64, took: Duration) {
@@ -107,7 +137,10 @@ pub(super) fn text(report: &Report) -> String {
         ),
         Ending::Switched => switched(report, &before),
         Ending::Differences => {
-            let comparison = report.comparison.as_ref().map(differences).unwrap_or_default();
+            let mut comparison = report.comparison.as_ref().map(differences).unwrap_or_default();
+            for Parting { table, key, event } in &report.partings {
+                comparison += &format!("\n  {} {} parts at {}", escaped(table), shown(key), cause(event));
+            }
             format!(
                 "{projector}: generation {generation} differs from {before}, which readers go on seeing\n{comparison}\nif \
                  that is what you want: `millrace rebuild {projector} --accept-differences`; if not: `millrace rebuild \
@@ -172,6 +205,15 @@ fn row(Example { key, live, new }: &Example) -> String {
         (Some(_), _) => format!("{key}: only in the live one"),
         (None, _) => format!("{key}: only in the new one"),
     }
+}
+
+/// An event, for people.
+pub(super) fn cause(cause: &Cause) -> String {
+    let Cause { partition, position, event_id, event_type, stream_id, version, recorded_at, .. } = cause;
+    format!(
+        "{event_type}, version {version} of {stream_id}, recorded at {recorded_at} (partition {partition}, position {position}, \
+         id {event_id})"
+    )
 }
 
 fn shown(value: &Json) -> String {

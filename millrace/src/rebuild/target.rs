@@ -1,19 +1,22 @@
 //! The projector whose read model is rebuilt: one of this program, or one in SQL.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use deadpool_postgres::Object;
-use millrace_projector_runner::rebuild::{Build, builds, create_build};
+use millrace_projector_runner::rebuild::{Build, Side, builds, create_build, create_tables};
 use millrace_projector_runner::{Generation, Projector};
-use millrace_runtime::Settings;
+use millrace_runtime::{Settings, postgres};
 use millrace_schemas::RecordSchema;
-use millrace_sql_projector::{ProjectorFolder, SqlProjector, SqlProjectorError, stored, stored_in};
+use millrace_sql_projector::{
+    ProjectorFolder, SqlProjector, SqlProjectorError, create_build as create_sql_build, stored, stored_in,
+};
 use millrace_store::Log;
 
 use super::with_log;
-use crate::cli::{RebuildArguments, SettingsArguments};
+use crate::cli::SettingsArguments;
 use crate::exit::Usage;
 use crate::logs::Logs;
 use crate::projector::newest_schemas;
@@ -40,9 +43,8 @@ impl Target {
         arguments_of_settings: &SettingsArguments,
         settings: Settings,
         client: &Object,
-        arguments: &RebuildArguments,
+        (name, folder): (&str, Option<&Path>),
     ) -> anyhow::Result<Self> {
-        let RebuildArguments { name, folder, .. } = arguments;
         if logs.has_projector(name) {
             if folder.is_some() {
                 bail!(Usage(format!("{name} is a projector of this program, not of a folder: leave out --with")));
@@ -52,7 +54,7 @@ impl Target {
             let log = settings.log.clone();
             let projector = projector.ok_or_else(|| Usage(format!("{name} is no projector of the log {log}")))?;
             let log = Log::open(client, log.parse()?).await?;
-            return Ok(Self { name: name.clone(), log, settings, kind: Kind::Rust(projector.into()) });
+            return Ok(Self { name: name.to_owned(), log, settings, kind: Kind::Rust(projector.into()) });
         }
         let Some(stored) = stored(client, name).await? else {
             bail!(Usage(format!(
@@ -72,7 +74,7 @@ impl Target {
         let log = Log::open(client, stored.log.clone()).await?;
         let schemas = newest_schemas(client, &log).await?;
         let settings = with_log(settings, &stored.log);
-        Ok(Self { name: name.clone(), log, settings, kind: Kind::Sql { folder, schemas } })
+        Ok(Self { name: name.to_owned(), log, settings, kind: Kind::Sql { folder, schemas } })
     }
 
     /// Whether an unfinished build is of the same code as the one that is wanted now.
@@ -95,20 +97,60 @@ impl Target {
                 let is_there = builds(&***client, &self.name).await?.iter().any(|build| build.schema == schema);
                 if !is_there {
                     let mut transaction = client.transaction().await?;
-                    let created = millrace_sql_projector::create_build(
-                        &mut transaction,
-                        folder,
-                        self.log.name(),
-                        schemas,
-                        number,
-                    );
-                    created.await?;
+                    let log = self.log.name();
+                    create_sql_build(&mut transaction, folder, log, schemas, number, &schema).await?;
                     transaction.commit().await?;
                 }
             }
         }
         let all = builds(&***client, &self.name).await?;
         all.into_iter().find(|build| build.schema == schema).context("the new generation is gone")
+    }
+
+    /// The codes of two builds, each with tables of its own for a replay: of a projector of this program, only that of the
+    /// new one is there.
+    pub(super) async fn replayed(
+        &self,
+        client: &mut Object,
+        live: &Build,
+        new: &Build,
+    ) -> anyhow::Result<(Option<Side>, Side)> {
+        Ok(match &self.kind {
+            Kind::Rust(_) => (None, self.side(client, new).await?),
+            Kind::Sql { .. } => (Some(self.side(client, live).await?), self.side(client, new).await?),
+        })
+    }
+
+    /// The code of a build, with tables of its own for a replay. [`Target::end_replay`] deletes these.
+    pub(super) async fn side(&self, client: &mut Object, build: &Build) -> anyhow::Result<Side> {
+        let number = build.generation.number;
+        // its end keeps it from being taken for a read model
+        let schema = format!("{}_replay_g{number}", self.name);
+        client.batch_execute(&format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE")).await?;
+        let projector: Arc<dyn Projector> = match &self.kind {
+            Kind::Rust(projector) => {
+                create_tables(client, projector.as_ref(), number, &schema).await?;
+                projector.clone()
+            }
+            Kind::Sql { .. } => {
+                let stored = stored_in(client, &self.name, &build.schema).await?;
+                let stored = stored.context("the generation has no definition")?;
+                let log = self.log.name();
+                let mut transaction = client.transaction().await?;
+                create_sql_build(&mut transaction, &stored.folder, log, stored.schemas(), number, &schema).await?;
+                transaction.commit().await?;
+                let stored = stored_in(client, &self.name, &schema).await?;
+                Arc::new(SqlProjector::new(&stored.context("the replay has no definition")?)?)
+            }
+        };
+        let pool = postgres::read_model_pool(self.settings.postgres_url()?, &schema, 1)?;
+        Ok(Side { projector, pool, schema })
+    }
+
+    /// Deletes what a replay has made for a build.
+    pub(super) async fn end_replay(&self, client: &Object, side: &Side) -> anyhow::Result<()> {
+        side.pool.close();
+        Ok(client.batch_execute(&format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", side.schema)).await?)
     }
 
     /// The projector that fills the build.

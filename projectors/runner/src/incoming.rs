@@ -79,6 +79,11 @@ impl Incoming {
         self.event = Some(event);
     }
 
+    /// The id of the event, as its header has it.
+    pub(crate) fn event_id(&self) -> Option<Uuid> {
+        self.event.as_ref().map(|event| event.event_id).or(self.headers.event_id)
+    }
+
     /// The flaw of a record that can't be read.
     pub(crate) fn flaw(&self, reason: String) -> Flaw {
         let Place { partition, offset, position } = self.place;

@@ -182,6 +182,21 @@ impl Partitions {
         self.stop(Stop { partition, position: from, reason });
     }
 
+    /// A record that should have been applied before is another one than was applied.
+    pub(crate) fn stop_at_unknown(&mut self, place: Place) {
+        let Place { partition, offset, position } = place;
+        let Some(checkpoint) = self.checkpoint(partition) else { return };
+        let position = position.unwrap_or_default();
+        let reason = format!(
+            "the topic's event at position {position} (offset {offset}) is not the one that the read model has applied \
+             there: another log of this name was made, or Postgres lost commits. `millrace audit` says more; \
+             `millrace rebuild {}` makes the read model follow the log again",
+            self.projector
+        );
+        tracing::error!(projector = self.projector, topic = self.topic, partition, position, offset, reason, "stopped");
+        self.stop(Stop { partition, position: checkpoint + 1, reason });
+    }
+
     /// An event can't be read or applied.
     fn stop_at_flaw(&mut self, flaw: &Flaw) {
         tracing::error!(
@@ -224,6 +239,10 @@ impl Partitions {
         };
         metrics::STOPPED.with_label_values(&[self.projector]).set(count(Reading::is_stopped));
         metrics::WAITING.with_label_values(&[self.projector]).set(count(Reading::is_waiting));
+    }
+
+    fn checkpoint(&self, partition: i32) -> Option<i64> {
+        Some(self.readings.get(&partition)?.applied)
     }
 
     fn show_checkpoint(&self, partition: i32, applied: i64) {

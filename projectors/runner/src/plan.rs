@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) done: BTreeMap<i32, i64>,
     /// Records dropped since they were applied before, by partition.
     pub(crate) duplicates: BTreeMap<i32, u64>,
+    /// The first of them, by partition, as an index into the batch.
+    pub(crate) first_duplicates: BTreeMap<i32, usize>,
     /// Records that are no events, by partition.
     pub(crate) foreign: BTreeMap<i32, u64>,
     /// The partitions with records beyond the next position.
@@ -44,7 +46,10 @@ impl Plan {
                     plan.next.entry(place.partition).or_default().push(index);
                     None
                 }
-                Some(Arrival::Duplicate) => Some(&mut plan.duplicates),
+                Some(Arrival::Duplicate) => {
+                    plan.first_duplicates.entry(place.partition).or_insert(index);
+                    Some(&mut plan.duplicates)
+                }
                 Some(Arrival::TooFar) => Some(&mut plan.too_far),
                 None => {
                     reading.pass_over(place.offset);
@@ -59,6 +64,12 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// Applies nothing of a partition, whose record at `offset` is not dealt with.
+    pub(crate) fn pass_over(&mut self, partition: i32, offset: i64) {
+        self.next.remove(&partition);
+        self.done.insert(partition, offset - 1);
     }
 }
 
@@ -98,6 +109,6 @@ mod tests {
         let places = [place(0, 0, 1), place(0, 1, 2), place(0, 2, 3)];
         let plan = Plan::of(&places, &readings(&[(0, 2)]));
         assert_eq!(plan.next, BTreeMap::from([(0, vec![2])]));
-        assert_eq!(plan.duplicates, BTreeMap::from([(0, 2)]));
+        assert_eq!((plan.duplicates, plan.first_duplicates), (BTreeMap::from([(0, 2)]), BTreeMap::from([(0, 0)])));
     }
 }

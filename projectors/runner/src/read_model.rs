@@ -8,6 +8,7 @@ use std::time::Instant;
 use deadpool_postgres::{Pool, PoolError};
 use millrace_runtime::{Health, Shutdown, Stopped, retry};
 use millrace_schemas::LogName;
+use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::checkpoints::{self, Move};
@@ -59,6 +60,20 @@ impl ReadModel {
     ) -> Result<HashMap<i32, i64>, Stopped<ProjectorError>> {
         retry(&self.health, &self.shutdown, READ_CHECKPOINTS, is_transient, async || {
             checkpoints::begin(&self.pool, (&self.schema, self.generation), &self.log, partitions).await
+        })
+        .await
+    }
+
+    /// Whether the event that was applied at a position is the one with this id. True where the read model does not know.
+    pub(crate) async fn has_applied(
+        &self,
+        partition: i32,
+        position: i64,
+        event_id: Uuid,
+    ) -> Result<bool, Stopped<ProjectorError>> {
+        retry(&self.health, &self.shutdown, READ_CHECKPOINTS, ProjectorError::is_waited_for, async || {
+            let client = self.pool.get().await?;
+            checkpoints::is_applied(&**client, &self.schema, (&self.log, partition), position, event_id).await
         })
         .await
     }

@@ -10,6 +10,8 @@ const SEEK_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Reading {
     /// The position applied last.
     pub(crate) applied: i64,
+    /// Whether a record that was applied before is known to be the one that was applied.
+    pub(crate) is_known: bool,
     /// Offset of the last record that arrived.
     last_offset: Option<i64>,
     /// Why records beyond the next position do not matter.
@@ -66,7 +68,7 @@ pub(crate) enum Arrival {
 impl Reading {
     /// A reading that goes on after `applied`.
     pub(crate) fn after(applied: i64) -> Self {
-        Self { applied, last_offset: None, hold: None, tries: 0 }
+        Self { applied, is_known: false, last_offset: None, hold: None, tries: 0 }
     }
 
     /// Takes note of a record. Where its offset is no further than the one before, the topic is being read again: after

@@ -133,11 +133,12 @@ impl Runner {
         }
         let mut corrected = false;
         loop {
-            let plan = Plan::of(&places, self.partitions.readings());
+            let mut plan = Plan::of(&places, self.partitions.readings());
             // another instance may have applied what seems to be missing
             if !plan.too_far.is_empty() && !std::mem::replace(&mut corrected, true) && self.correct().await? {
                 continue;
             }
+            let unknown = self.unknown_duplicates(&mut plan, &incoming).await?;
             let mut batch = Batch::read(&plan, &mut incoming, &self.schemas).await;
             match self.read_model.apply(&batch, &incoming).await? {
                 Applied::All(flaws) => {
@@ -145,6 +146,9 @@ impl Runner {
                     let unreadable = std::mem::take(&mut batch.flaws);
                     let flaws = unreadable.into_iter().chain(flaws).collect();
                     self.partitions.settle(plan, flaws, batch.unread);
+                    for place in unknown {
+                        self.partitions.stop_at_unknown(place);
+                    }
                     return Ok(());
                 }
                 // of a batch, it says All with the flaws
@@ -155,6 +159,33 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// The first record of a partition that was applied before must be the one that was applied: else the topic is another
+    /// log's, or has another history, and the read model would lack what stands there now. Returns the records that are
+    /// others; the plan applies nothing of their partitions.
+    async fn unknown_duplicates(
+        &self,
+        plan: &mut Plan,
+        incoming: &[Incoming],
+    ) -> Result<Vec<Place>, Stopped<ProjectorError>> {
+        let mut unknown = Vec::new();
+        for (partition, index) in std::mem::take(&mut plan.first_duplicates) {
+            let (Some(reading), Some(record)) = (plan.readings.get_mut(&partition), incoming.get(index)) else {
+                continue;
+            };
+            let (Some(position), Some(event_id)) = (record.place.position, record.event_id()) else { continue };
+            if reading.is_known {
+                continue;
+            }
+            if self.read_model.has_applied(partition, position, event_id).await? {
+                reading.is_known = true;
+            } else {
+                plan.pass_over(partition, record.place.offset);
+                unknown.push(record.place);
+            }
+        }
+        Ok(unknown)
     }
 
     /// Asks the read model where it is; true when it is elsewhere than thought.

@@ -152,8 +152,7 @@ struct Build<'b> {
     state: BuildState,
 }
 
-/// Creates a build that a rebuild is to fill, in the schema that such a build has: see [`Generation::schema`]. The
-/// transaction's search path is that schema's afterwards.
+/// Creates a build that a rebuild is to fill, in this schema. The transaction's search path is that schema's afterwards.
 ///
 /// # Errors
 /// When something in the folder is wrong; when Postgres does not answer.
@@ -163,10 +162,10 @@ pub async fn create_build(
     log: &LogName,
     schemas: &BTreeMap<String, &'static RecordSchema>,
     number: i32,
+    schema: &str,
 ) -> Result<(), SqlProjectorError> {
     let statements = Statements::new(folder, schemas).map_err(SqlProjectorError::Refused)?;
-    let schema = Generation::schema(&folder.name, number);
-    let build = Build { schema: &schema, number, state: BuildState::Building };
+    let build = Build { schema, number, state: BuildState::Building };
     let role = create(transaction, &build, folder, &statements).await?;
     Ok(definition::add(&*transaction, folder, log, schemas, role.as_deref()).await?)
 }

@@ -27,6 +27,11 @@ pub struct StoredProjector {
 }
 
 impl StoredProjector {
+    /// The schemas by which its events are read, by event type.
+    pub fn schemas(&self) -> &BTreeMap<String, &'static RecordSchema> {
+        &self.schemas
+    }
+
     /// Whether it is what applying this folder with these schemas would store.
     pub fn is_of(&self, folder: &ProjectorFolder, schemas: &BTreeMap<String, &'static RecordSchema>) -> bool {
         let read = schemas.iter().filter(|(event, _)| folder.reads.names(event));
@@ -74,14 +79,22 @@ pub async fn stored_in(
 /// # Errors
 /// When Postgres does not answer.
 pub async fn names_of_log(client: &impl GenericClient, log: &LogName) -> Result<Vec<String>, SqlProjectorError> {
-    let mut names = Vec::new();
-    for row in client.query(include_str!("sql/projectors.sql"), &[]).await? {
-        let name: String = row.try_get(0)?;
+    let mut of_log = Vec::new();
+    for name in names(client).await? {
         if log_of(client, &name).await?.as_deref() == Some(log.as_str()) {
-            names.push(name);
+            of_log.push(name);
         }
     }
-    Ok(names)
+    Ok(of_log)
+}
+
+/// The names of the projectors that were applied to this database.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn names(client: &impl GenericClient) -> Result<Vec<String>, SqlProjectorError> {
+    let rows = client.query(include_str!("sql/projectors.sql"), &[]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, tokio_postgres::Error>>()?)
 }
 
 /// The log that a projector in SQL reads; `None` when none of that name was applied to this database.

@@ -27,7 +27,7 @@ mod volatile;
 
 pub use apply::{Applied, Ending, apply, create_build};
 pub use check::{Checked, check};
-pub use definition::{StoredProjector, log_of, names_of_log, stored, stored_in};
+pub use definition::{StoredProjector, log_of, names, names_of_log, stored, stored_in};
 pub use error::SqlProjectorError;
 pub use folder::{ProjectorFolder, Reads};
 pub use projector::SqlProjector;

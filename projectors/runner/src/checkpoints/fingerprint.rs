@@ -69,7 +69,7 @@ pub(super) fn split(prints: &[u8]) -> Vec<[u8; PRINT]> {
 }
 
 /// The first position of the row that a position belongs to.
-fn first_of_row(position: i64) -> i64 {
+pub(super) fn first_of_row(position: i64) -> i64 {
     (position - 1) / ROW * ROW + 1
 }
 

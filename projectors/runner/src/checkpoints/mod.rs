@@ -10,6 +10,7 @@ use millrace_schemas::LogName;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
+use uuid::Uuid;
 
 pub use fingerprint::{event_hash, fingerprint};
 
@@ -98,6 +99,22 @@ pub async fn fingerprints(
     let rows = client.query(&sql, &[&log.as_str(), &partition, &first, &limit]).await;
     let rows = rows.map_err(|error| not_migrated(schema, error))?;
     rows.iter().map(|row| Ok((row.try_get(0)?, fingerprint::split(row.try_get(1)?)))).collect()
+}
+
+/// Whether the event with this id was applied at this position; also true where there is no fingerprint of it.
+pub(crate) async fn is_applied(
+    client: &impl GenericClient,
+    schema: &str,
+    place: (&LogName, i32),
+    position: i64,
+    event_id: Uuid,
+) -> Result<bool, ProjectorError> {
+    let first = fingerprint::first_of_row(position);
+    let rows = fingerprints(client, schema, place, first, 1).await?;
+    let row = rows.first().filter(|(begins, _)| *begins == first);
+    let index = usize::try_from(position - first).unwrap_or_default();
+    let known = row.and_then(|(_, prints)| prints.get(index));
+    Ok(known.is_none_or(|known| *known == fingerprint(position, event_id)))
 }
 
 /// Creates the tables and functions that every read model has, in the schema that is first on the search path, for a build

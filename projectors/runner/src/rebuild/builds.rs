@@ -48,7 +48,19 @@ pub async fn builds(client: &impl GenericClient, projector: &str) -> Result<Vec<
 /// # Errors
 /// When Postgres refuses or does not answer.
 pub async fn create_build(client: &mut Client, projector: &dyn Projector, number: i32) -> Result<(), ProjectorError> {
-    let schema = Generation::schema(projector.name(), number);
+    create_tables(client, projector, number, &Generation::schema(projector.name(), number)).await
+}
+
+/// The same in a schema of any name.
+///
+/// # Errors
+/// When Postgres refuses or does not answer.
+pub async fn create_tables(
+    client: &mut Client,
+    projector: &dyn Projector,
+    number: i32,
+    schema: &str,
+) -> Result<(), ProjectorError> {
     let begin = format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}, public");
     client.batch_execute(&begin).await?;
     let generation = Generation { number, version: projector.version() };
@@ -56,6 +68,17 @@ pub async fn create_build(client: &mut Client, projector: &dyn Projector, number
     let run = projector.migrations().run_async(client).await;
     run.map_err(|source| ProjectorError::Migration { schema: projector.name(), source })?;
     client.batch_execute("RESET search_path").await?;
+    Ok(())
+}
+
+/// Drops a read model with all its builds, in one transaction.
+///
+/// # Errors
+/// When Postgres refuses, or does not answer.
+pub async fn drop_read_model(client: &ClientWrapper, projector: &str) -> Result<(), ProjectorError> {
+    let all = builds(&**client, projector).await?;
+    let drops: Vec<String> = all.iter().map(|build| in_schema("DROP SCHEMA :schema CASCADE", &build.schema)).collect();
+    client.batch_execute(&drops.join("; ")).await?;
     Ok(())
 }
 

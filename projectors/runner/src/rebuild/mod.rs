@@ -9,11 +9,15 @@ mod compare;
 mod error;
 mod fill;
 mod grants;
+mod parting;
 mod readers;
+mod replay;
 mod switch;
 
-pub use builds::{Build, builds, create_build, drop_build};
+pub use builds::{Build, builds, create_build, create_tables, drop_build, drop_read_model};
 pub use compare::{Comparison, Example, TableDifference, compare};
 pub use error::RebuildError;
 pub use fill::{Filling, Pace};
+pub use parting::{explanations, partings};
+pub use replay::{Cause, Replay, RowKey, Side};
 pub use switch::{Switched, switch};

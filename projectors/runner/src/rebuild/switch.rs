@@ -25,8 +25,8 @@ pub struct Switched {
 }
 
 /// Has the build `to` of a projector's read model take the place of the live one. First it holds whoever fills the live
-/// build, and calls `catch_up` with that one's checkpoints: the new build must reach them, so that no reader goes back in
-/// time. With `None`, it may be behind them, as on a return to an earlier build.
+/// build, and calls `catch_up` with that one's checkpoints: it fills the new build up to them, so that no reader goes back in
+/// time, and returns how far the new build must be. With `None`, it may be behind them, as on a return to an earlier build.
 ///
 /// Readers see the one or the other, whole. Prepared statements and functions that name the tables read the new ones from
 /// then on; views and functions of others that Postgres has bound to the tables are bound anew; privileges are copied.
@@ -39,7 +39,7 @@ pub async fn switch(
     projector: &str,
     log: &LogName,
     to: i32,
-    catch_up: Option<impl AsyncFn(BTreeMap<i32, i64>) -> Result<(), RebuildError>>,
+    catch_up: Option<impl AsyncFn(BTreeMap<i32, i64>) -> Result<BTreeMap<i32, i64>, RebuildError>>,
 ) -> Result<Switched, RebuildError> {
     let transaction = client.transaction().await?;
     let settings =
@@ -55,7 +55,7 @@ pub async fn switch(
         hold(&transaction, &live.schema).await?;
         if let Some(catch_up) = catch_up {
             let reached = checkpoints(&transaction, &live.schema, log).await?;
-            catch_up(reached.clone().into_iter().collect()).await?;
+            let reached = catch_up(reached.into_iter().collect()).await?;
             hold(&transaction, &new.schema).await?;
             let now = checkpoints(&transaction, &new.schema, log).await?;
             let is_behind = |(partition, position): (&i32, &i64)| now.get(partition).copied().unwrap_or(0) < *position;
