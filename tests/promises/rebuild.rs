@@ -262,6 +262,8 @@ async fn rows_that_differ_are_shown_and_readers_see_the_old_ones_until_somebody_
     );
     assert_eq!((&second["key"]["account_id"], &second["live"]), (&"a5".into(), &Value::Null));
     assert_eq!((generation(&world, "reporting").await, world.balance("a5").await), (1, None));
+    assert_eq!(shown(&world).await["rebuild"]["applied"], 221);
+    assert!(world.millrace(&["projectors", "list"]).await.contains("generation 2 of reporting is not live yet"));
     // the row that is gone stands as before its first event; what is 7 too much is no event's doing
     let partings = report["partings"].as_array().expect("partings");
     assert_eq!(partings.len(), 1, "{report:#}");

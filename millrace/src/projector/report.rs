@@ -54,7 +54,7 @@ impl ApplyReport {
         let done = match result {
             Ending::Applied => format!("projector {projector}: applied; {run}"),
             Ending::StartedOver => {
-                format!("projector {projector}: emptied and applied; {run}; start it again if it runs")
+                format!("projector {projector}: emptied and applied; {run}; running instances take it up")
             }
             Ending::NothingToChange => return format!("projector {projector}: nothing to change"),
         };

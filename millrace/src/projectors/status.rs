@@ -2,7 +2,10 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use millrace_projector_runner::{Generation, PartitionStops, Pause, checkpoints, generation, paused, stops};
+use millrace_projector_runner::rebuild::builds;
+use millrace_projector_runner::{
+    BuildState, Generation, PartitionStops, Pause, checkpoints, generation, paused, stops,
+};
 use millrace_runtime::Settings;
 use millrace_runtime::kafka::{GroupMember, client_config, group_members};
 use millrace_schemas::LogName;
@@ -32,6 +35,8 @@ pub(super) struct Status {
     pub(super) projector: String,
     /// Which build of its read model is live.
     pub(super) generation: i32,
+    /// The build that a rebuild fills, if there is one.
+    pub(super) rebuild: Option<Rebuild>,
     /// That of all partitions, the last in the order of [`State`].
     pub(super) state: State,
     pub(super) paused: Option<Paused>,
@@ -43,6 +48,16 @@ pub(super) struct Status {
     pub(super) errors: i64,
     pub(super) last_error: Option<LastError>,
     pub(super) partitions: Vec<PartitionStatus>,
+}
+
+/// How far a rebuild is; it may run, or have been broken off.
+#[derive(Debug, Serialize)]
+pub(super) struct Rebuild {
+    pub(super) generation: i32,
+    /// Events that it has applied.
+    pub(super) applied: i64,
+    /// Events of the log.
+    pub(super) events: i64,
 }
 
 /// That a projector is paused.
@@ -92,6 +107,7 @@ impl Status {
         let stops = stops(&***client, &projector, &name).await?;
         let checkpoints = checkpoints(&***client, &projector, &name).await?;
         let heads = log.positions(client).await?;
+        let rebuild = rebuild(client, &projector, &name, heads.values().sum()).await?;
         let partition = |(partition, head): (&i32, &i64)| {
             let applied = checkpoints.get(partition).copied().unwrap_or_default();
             let member = members.iter().find(|member| member.partitions.contains(partition));
@@ -102,6 +118,7 @@ impl Status {
         Ok(Self {
             projector,
             generation: generation.number,
+            rebuild,
             state: partitions.iter().map(|partition| partition.state).max().unwrap_or(State::Down),
             paused,
             instances: members.len(),
@@ -111,6 +128,13 @@ impl Status {
             partitions,
         })
     }
+}
+
+async fn rebuild(client: &Object, projector: &str, log: &LogName, events: i64) -> anyhow::Result<Option<Rebuild>> {
+    let all = builds(&***client, projector).await?;
+    let Some(build) = all.into_iter().find(|build| build.state == BuildState::Building) else { return Ok(None) };
+    let applied = checkpoints(&***client, &build.schema, log).await?.into_values().sum();
+    Ok(Some(Rebuild { generation: build.generation.number, applied, events }))
 }
 
 impl PartitionStatus {

@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 
-use super::status::{LastError, State, Status};
+use super::status::{LastError, Rebuild, State, Status};
 use crate::output::escaped;
 
 /// A line for each projector.
@@ -17,7 +17,8 @@ pub(super) fn list(all: &Vec<Status>) -> String {
         let error = status.last_error.as_ref().map_or_else(String::new, error);
         table.add_row([projector.clone(), word(*state).to_owned()].into_iter().chain(numbers).chain([error]));
     }
-    all.iter().filter_map(pause).fold(table.to_string(), |text, line| format!("{text}\n{line}"))
+    let lines = all.iter().filter_map(pause).chain(all.iter().filter_map(rebuild));
+    lines.fold(table.to_string(), |text, line| format!("{text}\n{line}"))
 }
 
 /// A line for each partition.
@@ -30,7 +31,7 @@ pub(super) fn show(status: &Status) -> String {
         let first = [partition.partition.to_string(), word(partition.state).to_owned(), instance];
         table.add_row(first.into_iter().chain(numbers).chain([error]));
     }
-    pause(status).into_iter().fold(table.to_string(), |text, line| format!("{text}\n{line}"))
+    pause(status).into_iter().chain(rebuild(status)).fold(table.to_string(), |text, line| format!("{text}\n{line}"))
 }
 
 fn table(header: impl IntoIterator<Item = &'static str>) -> Table {
@@ -42,6 +43,15 @@ fn table(header: impl IntoIterator<Item = &'static str>) -> Table {
 
 fn pause(status: &Status) -> Option<String> {
     status.paused.as_ref().map(|paused| format!("{} is {}", status.projector, paused.line()))
+}
+
+fn rebuild(status: &Status) -> Option<String> {
+    let Rebuild { generation, applied, events } = status.rebuild.as_ref()?;
+    let projector = &status.projector;
+    Some(format!(
+        "generation {generation} of {projector} is not live yet: `millrace rebuild {projector}` has applied {applied} of \
+         {events} events"
+    ))
 }
 
 fn error(LastError { at, partition, position, reason }: &LastError) -> String {

@@ -128,9 +128,11 @@ async fn has_table(client: &Transaction<'_>, schema: &str, table: &str) -> Resul
 }
 
 fn changes(before: &StoredProjector, folder: &ProjectorFolder, log: &LogName) -> Vec<FolderProblem> {
-    let remedy = "the read model has events that were applied by the old definition: apply the folder with --start-over, \
-                  which empties the read model and fills it again from the first event on, or give the projector another \
-                  name and let both run until the new one has caught up";
+    let remedy = format!(
+        "the read model has events that were applied by the old definition: `millrace rebuild {} --with DIR` builds it anew \
+         beside the live one and shows which rows change; --start-over empties it and fills it again from the first event on",
+        folder.name
+    );
     let changed = |(file, text): &(&String, &String)| before.folder.files.get(*file) != Some(*text);
     let files: Vec<&String> = folder.files.iter().filter(changed).map(|(file, _)| file).collect();
     let gone = before.folder.files.keys().filter(|file| !folder.files.contains_key(*file));
