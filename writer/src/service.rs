@@ -19,7 +19,7 @@ use crate::definition_watch::{DefinitionWatch, Preparation, watch_for_another};
 use crate::described::Successor;
 use crate::error::Ended;
 use crate::ingest::{Ingest, Next};
-use crate::progress::Progress;
+use crate::progress::{KnownOffsets, Progress};
 use crate::read::{ReadBatch, Reader};
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
@@ -176,14 +176,15 @@ impl Service {
         let group = self.startup.group(LogName::writer_group);
         let linger = Duration::from_millis(settings.batch_linger_ms);
         let config = gathering_consumer_config(settings, &group, linger).map_err(service)?;
-        let starts = start_offsets(&self.definitions.pool, &self.definitions.log);
+        let known = KnownOffsets::default();
+        let starts = start_offsets(&self.definitions.pool, &self.definitions.log, known.clone());
         let inbox = Inbox::join_from(&config, &name.commands_topic(), metrics::ASSIGNED.clone(), Some(starts));
         let inbox = inbox.map_err(service)?;
         let waiting = Waiting::new(inbox.offsets(), health.clone());
         let producer = self.startup.producer().map_err(service)?;
         let ingest = Ingest { settings, inbox, waiting, arrived: Vec::new(), health: health.clone(), shutdown };
         tracing::info!(log = %name, group, "writing");
-        Ok(Stages { service: self, group, producer, ingest, progress: Progress::default() })
+        Ok(Stages { service: self, group, producer, ingest, progress: Progress::new(known) })
     }
 }
 
