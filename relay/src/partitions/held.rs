@@ -165,7 +165,7 @@ impl Held {
     /// until the log was read on.
     pub(crate) fn begin(&mut self, start: Start, beginning: Beginning) -> bool {
         let Beginning { cursor, next_offset } = beginning;
-        self.published = Known { position: cursor.position, event_id: cursor.event_id };
+        self.published = Known { position: cursor.position, event: cursor.identity() };
         self.state = State::Running { read: cursor, next_offset };
         self.look.succeeded();
         self.after_purge = false;
@@ -213,7 +213,7 @@ impl Held {
     /// A batch was acknowledged. False when its offsets are not the ones that follow: somebody else wrote to the topic.
     pub(crate) fn acknowledge(&mut self, batch: &Batch, last_offset: i64) -> bool {
         if batch.last_position > self.published.position {
-            self.published = Known { position: batch.last_position, event_id: Some(batch.last_event_id) };
+            self.published = Known { position: batch.last_position, event: Some(batch.last_event) };
         }
         self.look.hurry();
         match &mut self.state {
