@@ -18,6 +18,7 @@ mod long_stream;
 mod metadata;
 mod missed;
 mod older_client;
+mod older_domain;
 mod outages;
 mod overtaken;
 mod own;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         two_definitions::promises(),
         redefined::promises(),
         taken_up::promises(),
+        older_domain::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_runtime::kafka::{Inbox, TopicRole, gathering_consumer_config};
-use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped};
+use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped, count_retry};
 use millrace_schemas::{LogDefinition, LogName, Topic};
 use millrace_store::{Log, StoreError};
 use rdkafka::ClientConfig;
@@ -30,12 +30,14 @@ use crate::{Described, Domain, WriterError, metrics};
 const CONNECTIONS: usize = 2;
 /// Most batches between two stages. When there are as many, the earlier stage waits.
 const WAITING: usize = 2;
+/// How long a writer whose rules lack an event leaves its partitions to others. They need less to take them over.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Runs a writer with the rules of a domain until shutdown.
 ///
 /// # Errors
 /// When a setting is wrong, the log or a schema is missing, or something breaks that does not mend by itself. While
-/// Postgres, Kafka or the registry does not answer, the writer waits.
+/// Postgres, Kafka or the registry does not answer, or the log has events that the rules lack, the writer waits.
 pub async fn run<D: Domain>(
     domain: Arc<D>,
     settings: &Settings,
@@ -44,7 +46,7 @@ pub async fn run<D: Domain>(
 ) -> Result<(), WriterError> {
     let service = Service::open(settings, health, shutdown).await;
     let ran = match service {
-        Ok(service) => again_after_losses(async || service.run(domain.clone()).await).await,
+        Ok(service) => service.run_until_known(&domain).await,
         Err(stopped) => Err(stopped),
     };
     ran.or_else(Stopped::as_result)
@@ -92,6 +94,28 @@ impl Service {
         let open = async || Log::open(&pool.get().await?, startup.log.clone()).await;
         let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
         Ok(Self { startup, definitions: Definitions { pool, log, registry } })
+    }
+
+    /// Runs a writer with the rules of a domain. Where the log has an event that these rules lack, a newer writer has put
+    /// it there, as during a rolling deployment: this one leaves its partitions to others and comes back. While no newer
+    /// writer is there, the commands wait.
+    async fn run_until_known<D: Domain>(&self, domain: &Arc<D>) -> Result<(), Ended> {
+        let Startup { health, shutdown, .. } = &self.startup;
+        loop {
+            let ran = again_after_losses(async || self.run(domain.clone()).await).await;
+            let Err(Stopped::Failed(WriterError::Store(error @ StoreError::UnknownEvent(_)))) = ran else { return ran };
+            count_retry("know every event of the log");
+            tracing::warn!(
+                %error,
+                seconds = AWAY.as_secs(),
+                "leaving the partitions to newer writers, and coming back: is a deployment under way?"
+            );
+            let _trouble = health.trouble();
+            tokio::select! {
+                () = tokio::time::sleep(AWAY) => health.beat(),
+                () = shutdown.cancelled() => return Err(Stopped::Shutdown),
+            }
+        }
     }
 
     async fn run<D: Domain>(&self, domain: Arc<D>) -> Result<(), Ended> {
