@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use millrace_compose::Silent;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -24,6 +24,7 @@ crate::promises![
     commands_that_expired_before_they_were_read_are_counted,
     commands_that_kafka_says_are_dealt_with_and_postgres_does_not_have_are_read_again,
     a_partition_that_contradicts_postgres_halts_alone,
+    a_partition_whose_next_event_kafka_finds_too_large_is_halted_as_everybody_can_see_until_the_limit_is_raised,
     events_that_are_recorded_ahead_of_the_clock_are_published_and_it_is_said,
     a_statement_that_can_never_succeed_stops_its_projector_and_no_other
     ; disturbs:
@@ -205,6 +206,47 @@ async fn a_partition_that_contradicts_postgres_halts_alone(world: World) {
     assert_eq!(ready.status(), 503);
     let (_, lag) = world.try_millrace(&["lag"]).await;
     assert!(lag.contains("halted"), "{lag}");
+}
+
+async fn a_partition_whose_next_event_kafka_finds_too_large_is_halted_as_everybody_can_see_until_the_limit_is_raised(
+    world: World,
+) {
+    let mut services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send_all(&opens(8)).await;
+    world.wait_for_outcomes(8).await;
+    world.audit().await;
+    let limit = async |bytes: &str| {
+        let topic = world.log.events_topic();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", bytes);
+        let admin: AdminClient<DefaultClientContext> = kafka(&world).create().expect("an admin");
+        admin.alter_configs([&config], &AdminOptions::new()).await.expect("Kafka answers");
+    };
+    limit("300").await;
+    client.send(&JsonCommand::open("open-large", "large", None)).await;
+    let partition = millrace_schemas::partition_of(&stream("account-large"), 4);
+    let log = world.open_log().await;
+    let db = world.pool(1).get().await.expect("Postgres");
+    wait_until("the halt is in Postgres", async || {
+        log.halts(&db).await.expect("halts").iter().any(|halt| halt.partition == partition)
+    })
+    .await;
+    let halts = log.halts(&db).await.expect("halts");
+    assert!(halts.len() == 1 && halts[0].reason.contains("max.message.bytes"), "{halts:?}");
+    let (_, lag) = world.try_millrace(&["lag"]).await;
+    assert!(lag.contains("halted"), "{lag}");
+    for service in &services[1..3] {
+        wait_until("relay and projector say so", async || {
+            let answer = reqwest::get(format!("http://{}/readyz", service.address())).await;
+            answer.is_ok_and(|answer| answer.status() == 503)
+        })
+        .await;
+    }
+    limit("1048588").await;
+    services[1].leave().await;
+    services[1].restart();
+    wait_until("the halt has ended", async || log.halts(&db).await.expect("halts").is_empty()).await;
+    world.audit().await;
 }
 
 async fn events_that_are_recorded_ahead_of_the_clock_are_published_and_it_is_said(world: World) {

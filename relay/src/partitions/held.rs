@@ -32,7 +32,7 @@ pub(crate) struct Held {
     start: Option<Start>,
     /// A producer with records of this partition was thrown away: what it had on the wire may still arrive.
     after_purge: bool,
-    /// Held while the partition has diverged or its tail can't be read: the relay is not ready.
+    /// Held while the partition is halted or its tail can't be read: the relay is not ready.
     trouble: Option<Trouble>,
 }
 
@@ -247,10 +247,7 @@ impl Held {
         }
         self.epoch = next_epoch();
         self.look.wait_for(LOOK_AGAIN);
-        match obstacle {
-            Obstacle::TooLarge => self.trouble = None,
-            Obstacle::Diverged(_) => drop(self.trouble.get_or_insert_with(|| health.trouble())),
-        }
+        self.trouble.get_or_insert_with(|| health.trouble());
         self.state = State::Halted;
         let standing = Standing::Halted(obstacle);
         let is_news = self.standing != standing;
