@@ -284,7 +284,8 @@ impl Stages<'_> {
         });
         let schemas = Schemas::new(Arc::new(codec), health, shutdown);
         let (domain, max_bytes) = (domain.clone(), settings.max_command_bytes);
-        let mut reader = Reader { domain, schemas, appends, max_bytes, known: commands, new_id: None };
+        let own_source = log.name().source();
+        let mut reader = Reader { domain, schemas, appends, own_source, max_bytes, known: commands, new_id: None };
         health.set_started();
 
         let (read, to_commit) = mpsc::channel(WAITING);
