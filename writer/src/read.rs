@@ -15,7 +15,7 @@ use rdkafka::Message;
 
 use crate::Domain;
 use crate::append::{APPEND, Appends, UNKNOWN_STREAM_TYPE};
-use crate::command::{Body, Command, Sender, Unreadable};
+use crate::command::{Body, Command, Sender, Unreadable, hash_of_command};
 use crate::schemas::Schemas;
 
 /// Longest header value that the writer accepts, in bytes: it copies headers to events and outcomes.
@@ -113,7 +113,8 @@ impl<D: Domain> Reader<D> {
         };
         let unreadable = |error: DecodeError| named(error.into());
         decoded.check().map_err(unreadable)?;
-        let (body, hash) = self.body(&decoded).map_err(named)?;
+        let (body, content) = self.body(&decoded).map_err(named)?;
+        let hash = hash_of_command(content, expected);
         Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
     }
 
