@@ -6,6 +6,7 @@ mod appending;
 mod chaos;
 mod client;
 mod durable;
+mod events;
 mod evolving;
 mod expected_version;
 mod faults;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         visible::promises(),
         traces::promises(),
         metadata::promises(),
+        events::promises(),
         evolving::promises(),
         faults::promises(),
         guards::promises(),
