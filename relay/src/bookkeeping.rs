@@ -112,7 +112,7 @@ impl Books {
                 metrics::UNPUBLISHED.with_label_values(&[&head.partition.to_string()]).set(unpublished);
                 if unpublished > 0 {
                     let next = self.log.event_at(&client, head.partition, position + 1).await?;
-                    oldest = oldest.into_iter().chain(next.map(|(_, recorded_at)| recorded_at)).min();
+                    oldest = oldest.into_iter().chain(next.map(|event| event.recorded_at)).min();
                 }
                 newest = newest.max(recorded_at);
             }

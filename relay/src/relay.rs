@@ -23,6 +23,10 @@ use crate::takeover::{Looked, Takeovers};
 /// How often the loop comes round when nothing happens.
 const TURN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Why a partition is halted whose next event Kafka does not take.
+const TOO_LARGE: &str = "one of the next events is larger than Kafka takes. Raise the topic's max.message.bytes and \
+                         restart the relay";
+
 /// A relay at work.
 pub(crate) struct Relay {
     partitions: Partitions,
@@ -237,17 +241,18 @@ impl Relay {
         }
     }
 
-    /// A record that Kafka will never take halts its partition, not the others.
+    /// A record that Kafka will never take halts its partition, not the others. The next grant begins it anew.
     fn halt_at_a_large_event(&mut self, partition: i32, error: &DeliveryError) {
+        let position = self.partitions.published(partition);
         if self.partitions.halt(partition, Obstacle::TooLarge) {
             tracing::error!(
                 partition,
-                published = self.partitions.published(partition),
+                position,
                 %error,
-                "the partition is halted, the others go on: one of the next events is larger than Kafka takes. Raise \
-                 max.message.bytes and restart the relay (runbook MillraceRelayPartitionHalted)"
+                "the partition is halted, the others go on: {TOO_LARGE} (runbook MillraceRelayPartitionHalted)"
             );
         }
+        self.halts.begin(partition, position, TOO_LARGE.to_owned());
     }
 
     /// Ends it all: what is in flight is waited for, checkpoints are written, the group is left.

@@ -132,8 +132,9 @@ impl NoConnection {
     }
 }
 
-/// A pool of at most `size` connections whose search path begins with `schema`. Commits on them are durable: where the
-/// server has `synchronous_commit` off, they set it on. No connection is made yet.
+/// A pool of at most `size` connections whose search path begins with `schema`. Commits on them are durable, also on the
+/// disk of a synchronous standby: where the server's `synchronous_commit` says less than on, they set it on. No connection
+/// is made yet.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -149,7 +150,7 @@ pub fn pool(url: &str, schema: &str, size: usize) -> Result<Pool, PostgresUrlErr
     let durable = Hook::async_fn(|client: &mut ClientWrapper, _| {
         Box::pin(async move {
             let durable = "SELECT set_config('synchronous_commit', 'on', false)
-                            WHERE current_setting('synchronous_commit') = 'off'";
+                            WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
             client.batch_execute(durable).await.map_err(HookError::Backend)
         })
     });

@@ -25,7 +25,8 @@ pub struct AppendBatch {
     pub events: Vec<NewEvent>,
     /// Partitions of the command topic, each with the offset after its last record in this batch.
     pub next_offsets: Vec<(i32, i64)>,
-    /// Partitions of the command topic, each with the offset that the writer's earlier appends have committed.
+    /// Partitions of the command topic, each with the offset that Postgres had when the writer saw it last: at the
+    /// partition's assignment, or after an append.
     pub known_offsets: Vec<(i32, i64)>,
 }
 
@@ -71,8 +72,8 @@ pub enum Appended {
     Moved(Vec<Head>),
     /// It committed nothing, because the commands with these keys were committed before.
     Known(Vec<Uuid>),
-    /// It committed nothing, because the log no longer has what earlier appends of this writer committed: a backup was
-    /// restored, or a replica that lagged took over.
+    /// It committed nothing, because the log no longer has the offsets that the writer knew: a backup was restored, or a
+    /// replica that lagged took over.
     Lost,
 }
 

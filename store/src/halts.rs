@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use crate::{Log, StoreError};
 
-/// A partition that the relay has halted, because Postgres and the topic contradict each other.
+/// A partition that the relay has halted: Postgres and the topic contradict each other, or Kafka finds an event too
+/// large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Halt {
     /// From 0.

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::{Log, StoreError};
 
-/// The last event of a partition. An event's id is unique for ever, so two copies of a log with the same head have the
-/// same events in that partition.
+/// The last event of a partition. Ids that the writer gives are unique for ever, so two copies of a log with the same head
+/// have the same events in that partition. Where senders of `Append` choose the ids, that holds only as far as no id comes
+/// again; a reader that must be sure compares an [`Identity`](crate::Identity).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// From 0.

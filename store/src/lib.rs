@@ -36,5 +36,5 @@ pub use load::{LastEvent, LoadedEvent};
 pub use log::Log;
 pub use migrate::{Tables, drop_log, logs, migrate, tables};
 pub use outcome::{StoredCommand, command_key};
-pub use read::{Cursor, Fork, Page, PageLimit};
+pub use read::{Cursor, Fork, Identity, Page, PageLimit};
 pub use schemas::StoredSchema;

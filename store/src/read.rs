@@ -8,6 +8,22 @@ use uuid::Uuid;
 
 use crate::{Head, Log, StoreError};
 
+/// Which event stands at a position. The id alone does not tell: the sender of an `Append` chooses it, so after Postgres has
+/// lost commits the same id may come again, at another time and after other events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The event's id.
+    pub event_id: Uuid,
+    /// When it was recorded, to the microsecond.
+    pub recorded_at: Timestamp,
+}
+
+impl From<&RecordedEvent> for Identity {
+    fn from(event: &RecordedEvent) -> Self {
+        Self { event_id: event.event_id, recorded_at: event.recorded_at }
+    }
+}
+
 /// Where a reader stands in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -17,14 +33,15 @@ pub struct Cursor {
     pub position: i64,
     /// The id of the event at that position. With it, the page says whether Postgres still has that event.
     pub event_id: Option<Uuid>,
-    /// When that event was recorded, or any earlier time. A time close to it makes Postgres search fewer months.
-    pub recorded_at: Timestamp,
+    /// When that event was recorded, if the reader knows: then the page also says whether the event has come again since,
+    /// and Postgres searches fewer months.
+    pub recorded_at: Option<Timestamp>,
 }
 
 impl Cursor {
     /// A cursor before the first event of a partition.
     pub fn start(partition: i32) -> Self {
-        Self { partition, position: 0, event_id: None, recorded_at: Timestamp::UNIX_EPOCH }
+        Self { partition, position: 0, event_id: None, recorded_at: None }
     }
 
     /// A cursor after an event.
@@ -33,8 +50,19 @@ impl Cursor {
             partition: event.partition,
             position: event.position,
             event_id: Some(event.event_id),
-            recorded_at: event.recorded_at,
+            recorded_at: Some(event.recorded_at),
         }
+    }
+
+    /// The event at the cursor; `None` where the reader does not know all of it.
+    pub fn identity(&self) -> Option<Identity> {
+        Some(Identity { event_id: self.event_id?, recorded_at: self.recorded_at? })
+    }
+
+    /// Whether the event that Postgres has at the position is the one that was read there, as far as the reader knows it.
+    pub fn is_at(&self, found: Option<Identity>) -> bool {
+        self.event_id.is_none_or(|read| found.is_some_and(|found| found.event_id == read))
+            && self.recorded_at.is_none_or(|read| found.is_some_and(|found| found.recorded_at == read))
     }
 }
 
@@ -60,7 +88,7 @@ pub struct Page {
     /// Inside a partition in order of position.
     pub events: Vec<RecordedEvent>,
     /// The partitions where Postgres no longer has the event at the cursor: it has lost commits since the reader read
-    /// it. The page has no events of these partitions.
+    /// it. Also where it has the same id there, recorded at another time. The page has no events of these partitions.
     pub forks: Vec<Fork>,
 }
 
@@ -69,8 +97,8 @@ pub struct Page {
 pub struct Fork {
     /// Where the reader stood.
     pub cursor: Cursor,
-    /// The id of the event that Postgres has at that position now; `None` when it has no event there.
-    pub found: Option<Uuid>,
+    /// The event that Postgres has at that position now; `None` when it has no event there.
+    pub found: Option<Identity>,
 }
 
 impl Log {
@@ -86,7 +114,7 @@ impl Log {
     ) -> Result<Page, StoreError> {
         let partitions: Vec<i32> = cursors.iter().map(|cursor| cursor.partition).collect();
         let positions: Vec<i64> = cursors.iter().map(|cursor| cursor.position).collect();
-        let since: Vec<Timestamp> = cursors.iter().map(|cursor| cursor.recorded_at).collect();
+        let since: Vec<Timestamp> = cursors.iter().map(|cursor| cursor.recorded_at.unwrap_or_default()).collect();
         let statement = client.prepare_cached(&self.sql(include_str!("sql/read.sql"))).await?;
         let mut rows =
             client.query(&statement, &[&partitions, &positions, &since, &limit.events, &limit.bytes]).await?;
@@ -102,16 +130,16 @@ impl Log {
         let mut page = Page::default();
         let mut rows = rows.iter().peekable();
         for cursor in cursors {
-            // The query returns the event at the cursor itself first, so that we can compare its id.
+            // The query returns the event at the cursor itself first, so that we can compare it.
             let found = match rows.peek() {
                 Some(row) if row.try_get::<_, i32>(0)? == cursor.partition && is_at(row, cursor.position)? => {
-                    let id = row.try_get(4)?;
+                    let found = Identity { event_id: row.try_get(4)?, recorded_at: row.try_get(13)? };
                     rows.next();
-                    Some(id)
+                    Some(found)
                 }
                 _ => None,
             };
-            let is_fork = cursor.event_id.is_some_and(|read| found != Some(read));
+            let is_fork = !cursor.is_at(found);
             if is_fork {
                 page.forks.push(Fork { cursor: *cursor, found });
             }
@@ -144,7 +172,7 @@ impl Log {
         Ok(events)
     }
 
-    /// The id and recording time of the event at a position; `None` when there is no event.
+    /// The event at a position; `None` when there is none.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -153,10 +181,10 @@ impl Log {
         client: &impl GenericClient,
         partition: i32,
         position: i64,
-    ) -> Result<Option<(Uuid, Timestamp)>, StoreError> {
+    ) -> Result<Option<Identity>, StoreError> {
         let statement = client.prepare_cached(&self.sql(include_str!("sql/event_at.sql"))).await?;
         let row = client.query_opt(&statement, &[&partition, &position]).await?;
-        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+        row.map(|row| Ok(Identity { event_id: row.try_get(0)?, recorded_at: row.try_get(1)? })).transpose()
     }
 
     /// Makes an event of a row with the columns of `read.sql`.

@@ -1,12 +1,12 @@
 //! Promise 11: nothing is lost in silence. Each of these faults once lost something, or stopped a service.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use millrace_compose::Silent;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -24,9 +24,12 @@ crate::promises![
     commands_that_expired_before_they_were_read_are_counted,
     commands_that_kafka_says_are_dealt_with_and_postgres_does_not_have_are_read_again,
     a_partition_that_contradicts_postgres_halts_alone,
+    a_partition_whose_next_event_kafka_finds_too_large_is_halted_as_everybody_can_see_until_the_limit_is_raised,
     events_that_are_recorded_ahead_of_the_clock_are_published_and_it_is_said,
     a_statement_that_can_never_succeed_stops_its_projector_and_no_other
-    ; disturbs: after_a_failover_that_lost_commits_nothing_is_published_over_the_fork
+    ; disturbs:
+    after_a_failover_that_lost_commits_nothing_is_published_over_the_fork,
+    a_writer_that_has_committed_nothing_yet_reads_the_commands_again_whose_commits_a_restored_copy_lacks
 ];
 
 fn opens(count: usize) -> Vec<JsonCommand> {
@@ -205,6 +208,47 @@ async fn a_partition_that_contradicts_postgres_halts_alone(world: World) {
     assert!(lag.contains("halted"), "{lag}");
 }
 
+async fn a_partition_whose_next_event_kafka_finds_too_large_is_halted_as_everybody_can_see_until_the_limit_is_raised(
+    world: World,
+) {
+    let mut services = world.pipeline().await;
+    let client = Client::new(&world);
+    client.send_all(&opens(8)).await;
+    world.wait_for_outcomes(8).await;
+    world.audit().await;
+    let limit = async |bytes: &str| {
+        let topic = world.log.events_topic();
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", bytes);
+        let admin: AdminClient<DefaultClientContext> = kafka(&world).create().expect("an admin");
+        admin.alter_configs([&config], &AdminOptions::new()).await.expect("Kafka answers");
+    };
+    limit("300").await;
+    client.send(&JsonCommand::open("open-large", "large", None)).await;
+    let partition = millrace_schemas::partition_of(&stream("account-large"), 4);
+    let log = world.open_log().await;
+    let db = world.pool(1).get().await.expect("Postgres");
+    wait_until("the halt is in Postgres", async || {
+        log.halts(&db).await.expect("halts").iter().any(|halt| halt.partition == partition)
+    })
+    .await;
+    let halts = log.halts(&db).await.expect("halts");
+    assert!(halts.len() == 1 && halts[0].reason.contains("max.message.bytes"), "{halts:?}");
+    let (_, lag) = world.try_millrace(&["lag"]).await;
+    assert!(lag.contains("halted"), "{lag}");
+    for service in &services[1..3] {
+        wait_until("relay and projector say so", async || {
+            let answer = reqwest::get(format!("http://{}/readyz", service.address())).await;
+            answer.is_ok_and(|answer| answer.status() == 503)
+        })
+        .await;
+    }
+    limit("1048588").await;
+    services[1].leave().await;
+    services[1].restart();
+    wait_until("the halt has ended", async || log.halts(&db).await.expect("halts").is_empty()).await;
+    world.audit().await;
+}
+
 async fn events_that_are_recorded_ahead_of_the_clock_are_published_and_it_is_said(world: World) {
     let _writer = world.service(&["writer"]).await;
     let client = Client::new(&world);
@@ -255,6 +299,52 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
+/// Stops Postgres, copies its data, and starts it again. A lagging asynchronous standby is nothing else than an older state
+/// of the same Postgres.
+async fn take_older_copy(world: &World) -> PathBuf {
+    let copied = world.stack.data_dir().join("tmp").join("standby");
+    world.stack.stop("postgres").await.expect("it stops");
+    std::fs::create_dir_all(copied.parent().expect("a folder")).expect("a folder");
+    copy(&world.stack.data_dir().join("postgres"), &copied);
+    world.stack.start(&Silent).await.expect("it comes back");
+    copied
+}
+
+/// Puts the older copy in Postgres' place.
+async fn put_back(world: &World, older: &Path) {
+    let data = world.stack.data_dir().join("postgres");
+    world.stack.stop("postgres").await.expect("it stops");
+    std::fs::remove_dir_all(&data).expect("deleted");
+    std::fs::rename(older, &data).expect("the copy takes over");
+    world.stack.start(&Silent).await.expect("it comes back");
+}
+
+async fn a_writer_that_has_committed_nothing_yet_reads_the_commands_again_whose_commits_a_restored_copy_lacks(
+    world: World,
+) {
+    let mut writer = world.service(&["writer"]).await;
+    let client = Client::new(&world);
+    client.send_all(&opens(8)).await;
+    world.wait_for_outcomes(8).await;
+    let older = take_older_copy(&world).await;
+    let sets = |name: &str| {
+        let set = |n| JsonCommand::post(format!("{name}-{n}"), &[(&format!("a{n}"), 1), ("a0", -1)]);
+        (1..8).map(set).collect::<Vec<_>>()
+    };
+    client.send_all(&sets("lost")).await;
+    world.wait_for_outcomes(15).await;
+    // this one knows the offsets only by what Postgres said when it got its partitions
+    writer.leave().await;
+    writer.restart();
+    writer.wait_until_ready().await;
+    wait_until("it has its partitions", async || writer.metric("millrace_writer_assigned_partitions").await == 4.0)
+        .await;
+    put_back(&world, &older).await;
+    client.send_all(&sets("new")).await;
+    world.wait_for_outcomes(8 + 7 + 7).await;
+    assert!(writer.metric("millrace_writer_lost_commits_total").await > 0.0, "and says why");
+}
+
 async fn after_a_failover_that_lost_commits_nothing_is_published_over_the_fork(world: World) {
     let mut services = world.pipeline().await;
     services.push(world.service(&["writer"]).await);
@@ -270,20 +360,12 @@ async fn after_a_failover_that_lost_commits_nothing_is_published_over_the_fork(w
     client.send_all(&sets("kept", 20)).await;
     world.wait_for_outcomes(33).await;
     world.audit().await;
-    // a lagging asynchronous standby is nothing else than an older state of the same Postgres
-    let (data, standby) = (world.stack.data_dir().join("postgres"), world.stack.data_dir().join("tmp").join("standby"));
-    world.stack.stop("postgres").await.expect("it stops");
-    std::fs::create_dir_all(standby.parent().expect("a folder")).expect("a folder");
-    copy(&data, &standby);
-    world.stack.start(&Silent).await.expect("it comes back");
+    let standby = take_older_copy(&world).await;
     client.send_all(&sets("lost", 60)).await;
     world.wait_for_outcomes(93).await;
     world.audit().await;
     let published = client.read(&world.log.events_topic()).await;
-    world.stack.stop("postgres").await.expect("it stops");
-    std::fs::remove_dir_all(&data).expect("deleted");
-    std::fs::rename(&standby, &data).expect("the standby takes over");
-    world.stack.start(&Silent).await.expect("it comes back");
+    put_back(&world, &standby).await;
 
     // Writers that have seen the lost timeline append past the old heads. Before that, they read the commands again whose
     // commits are lost.

@@ -6,6 +6,7 @@ mod appending;
 mod chaos;
 mod client;
 mod durable;
+mod events;
 mod evolving;
 mod expected_version;
 mod faults;
@@ -18,6 +19,7 @@ mod long_stream;
 mod metadata;
 mod missed;
 mod older_client;
+mod older_domain;
 mod outages;
 mod overtaken;
 mod own;
@@ -101,9 +103,11 @@ fn main() -> ExitCode {
         redefined::promises(),
         rebuild::promises(),
         taken_up::promises(),
+        older_domain::promises(),
         visible::promises(),
         traces::promises(),
         metadata::promises(),
+        events::promises(),
         evolving::promises(),
         faults::promises(),
         guards::promises(),

@@ -25,8 +25,11 @@ async fn what_a_command_says_of_its_origin_is_kept_with_its_events_wherever_they
     ];
     let mut open = JsonCommand::open("open-a", "a", None);
     open.headers = origin.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    client.send_all(&[open, JsonCommand::open("open-b", "b", None)]).await;
-    world.wait_for_outcomes(2).await;
+    // a service that hands on the header of an event, which names the log
+    let mut copied = JsonCommand::open("open-c", "c", None);
+    copied.headers = vec![("ce_source", format!("millrace/{}", world.log))];
+    client.send_all(&[open, JsonCommand::open("open-b", "b", None), copied]).await;
+    world.wait_for_outcomes(3).await;
     world.audit().await;
 
     let db = world.pool(1).get().await.expect("Postgres");
@@ -41,13 +44,17 @@ async fn what_a_command_says_of_its_origin_is_kept_with_its_events_wherever_they
     // without these headers, correlation id and causation id are the command's own id
     let id = Some("open-b".to_owned());
     assert_eq!(columns("account-b").await, [None, id.clone(), id, None, None, None]);
+    // the log itself is no source: readers of the topic see none either
+    assert_eq!(columns("account-c").await[3], None);
 
-    let events = client.read_at_least(&world.log.events_topic(), 2).await;
+    let events = client.read_at_least(&world.log.events_topic(), 3).await;
     let of = |key: &str| events.iter().find(|event| event.key() == Some(key.as_bytes())).expect("its event");
     for (name, value) in origin {
         assert_eq!(header(of("account-a"), name).as_deref(), Some(value), "{name}");
     }
-    assert_eq!(header(of("account-b"), "ce_source"), Some(format!("millrace/{}", world.log)));
+    for stream in ["account-b", "account-c"] {
+        assert_eq!(header(of(stream), "ce_source"), Some(format!("millrace/{}", world.log)));
+    }
     assert_eq!(header(of("account-b"), "user-id"), None);
 
     let shown = world.millrace(&["stream", "show", "account-a", "--output", "json"]).await;
@@ -71,10 +78,12 @@ async fn an_id_sent_again_with_another_content_is_refused_whichever_way_it_comes
     client.send_raw(Some("account-a"), Some(&avro(&codec, &other("c"))), headers()).await;
     client.send(&JsonCommand { id: "taken".into(), ..JsonCommand::close("x", "a") }).await;
     client.send_raw(Some("account-a"), Some(&avro(&codec, &first)), headers()).await;
-    let told = client.read_at_least(&world.log.outcomes_topic(), 5).await;
+    // what it expects is part of what it asks; `any` is the same as nothing
+    client.send_all(&[first.clone().expecting("no-stream"), first.clone().expecting("any")]).await;
+    let told = client.read_at_least(&world.log.outcomes_topic(), 7).await;
     let mut words: Vec<String> = told.iter().filter_map(|told| header(told, "outcome")).collect();
     words.sort();
-    assert_eq!(words, ["accepted", "accepted", "rejected", "rejected", "rejected"]);
+    assert_eq!(words, ["accepted", "accepted", "accepted", "rejected", "rejected", "rejected", "rejected"]);
     let schema = codec.newest(millrace_schemas::Topic::Outcomes, "Outcome").expect("the outcome");
     for told in told.iter().filter(|told| header(told, "outcome").as_deref() == Some("rejected")) {
         let outcome: millrace_schemas::Outcome =

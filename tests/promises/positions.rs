@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_runtime::postgres;
-use millrace_store::{Announcements, Appended, Head, command_key};
+use millrace_store::{Announcements, Appended, Cursor, Head, PageLimit, command_key};
 use uuid::Uuid;
 
 use crate::appending::{Appender, Step};
@@ -19,7 +19,8 @@ crate::promises![
     a_table_of_the_application_named_like_a_month_disturbs_nobody,
     what_an_append_answers_is_what_it_stored,
     an_append_is_told_to_who_listens_once_it_is_committed,
-    an_append_on_commits_that_the_log_has_lost_writes_nothing
+    an_append_on_commits_that_the_log_has_lost_writes_nothing,
+    an_event_that_comes_again_with_its_id_at_another_time_is_another_event
 ];
 
 async fn positions_have_no_hole_whatever_is_aborted_and_an_open_transaction_stalls_nobody(world: World) {
@@ -339,4 +340,22 @@ async fn an_append_on_commits_that_the_log_has_lost_writes_nothing(world: World)
     let next: i64 =
         client.query_one("SELECT next_offset FROM command_offsets WHERE partition = 2", &[]).await.expect("it").get(0);
     assert_eq!(next, 7);
+}
+
+async fn an_event_that_comes_again_with_its_id_at_another_time_is_another_event(world: World) {
+    let (appender, pool) = (Appender::new(&world).await, world.pool(1));
+    let client = pool.get().await.expect("Postgres");
+    appender.append_alone(&client, "one", &["again-1"]).await;
+    let partition = appender.log.partition_of(&crate::world::stream("again-1"));
+    let limit = PageLimit { events: 9, bytes: 9999 };
+    let page = appender.log.read(&client, &[Cursor::start(partition)], limit).await.expect("a page");
+    let cursor = Cursor::after(&page.events[0]);
+    assert_eq!(appender.log.read(&client, &[cursor], limit).await.expect("a page").forks, []);
+    // as after a failover that lost the event, when its sender has sent its `Append` again
+    let again = "ALTER TABLE events DISABLE TRIGGER refuse_change;
+                 UPDATE events SET recorded_at = recorded_at + interval '1 microsecond';
+                 ALTER TABLE events ENABLE TRIGGER refuse_change";
+    client.batch_execute(again).await.expect("the owner of the table may");
+    let page = appender.log.read(&client, &[cursor], limit).await.expect("a page");
+    assert_eq!(page.forks.iter().map(|fork| fork.cursor).collect::<Vec<_>>(), [cursor]);
 }

@@ -55,7 +55,8 @@ impl Domain for Faulty {
             "too large" => json!({"account_id": "x".repeat(1_000_000)}),
             _ => sound.clone(),
         };
-        Ok(vec![(0, sound), (1, second)])
+        let place = if close.account_id == "third stream" { 2 } else { 1 };
+        Ok(vec![(0, sound), (place, second)])
     }
 
     fn evolve(&self, (): &mut (), _: &serde_json::Value) {}
@@ -76,6 +77,7 @@ async fn an_event_that_its_schema_cannot_encode_is_refused_before_the_commit(wor
         ("missing", "account_id: the field is missing"),
         ("unknown field", "AccountClosed has no field \"more\"; it has: account_id"),
         ("too large", "it has 1000003 bytes, more than 900000"),
+        ("third stream", "the rules give it to stream 2 of the command's 2 streams, counted from 0"),
     ];
     for (n, (kind, _)) in bad.iter().enumerate() {
         client.send(&JsonCommand::close(format!("bad-{n}"), kind)).await;

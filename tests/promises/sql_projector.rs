@@ -611,8 +611,11 @@ async fn events_of_every_version_have_the_columns_of_the_newest(world: World) {
     schema["fields"].as_array_mut().expect("fields").push(later);
     own.write("events/TicketOpened.avsc", &schema);
     own.applied().await;
-    let second =
+    let mut second =
         crate::own::append("second", json!([crate::own::one("ticket-2", json!("any"), &[crate::own::opened("2")])]));
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let origin = [("ce_source", "desk"), ("client-address", "192.0.2.7"), ("traceparent", trace)];
+    second.headers = origin.map(|(name, value)| (name, value.to_owned())).into();
     own.ask(&second).await;
     let client = world.pool(1).get().await.expect("Postgres");
     let mut shown: Vec<Value> = Vec::new();
@@ -624,6 +627,10 @@ async fn events_of_every_version_have_the_columns_of_the_newest(world: World) {
     .await;
     assert_eq!((&shown[0]["subject"], &shown[0]["_version"]), (&json!("é"), &json!(1)), "{shown:#?}");
     assert_eq!((&shown[1]["subject"], &shown[1]["later"]), (&json!("2"), &Value::Null), "{shown:#?}");
+    // beside the fields, where it comes from
+    let origin = |event: &Value| ["_source", "_client_address", "_traceparent"].map(|name| event.get(name).cloned());
+    assert_eq!(origin(&shown[0]), [const { Some(Value::Null) }; 3]);
+    assert_eq!(origin(&shown[1]), ["desk", "192.0.2.7", trace].map(|text| Some(json!(text))));
 }
 
 async fn every_log_has_an_audit_trail_and_the_current_state_of_its_streams_also_of_event_types_that_come_later(

@@ -115,7 +115,7 @@ impl<D: Domain> Committer<'_, D> {
             let heads: BTreeMap<i32, _> = partitions.iter().map(|p| (*p, self.cache.head(*p))).collect();
             let mut draft: Draft<'_, D> = Draft::new(&self.domain, self.log, self.encoder, states, heads);
             let is_whole = self.decide_some(&mut draft, pending).await?;
-            let decided = draft.finish(if is_whole { next_offsets } else { &[] }, self.progress.committed());
+            let decided = draft.finish(if is_whole { next_offsets } else { &[] }, self.progress.known());
             let append = Instant::now();
             match self.log.append(client, &decided.batch).await? {
                 Appended::Committed(recorded_at) => {
@@ -125,8 +125,8 @@ impl<D: Domain> Committer<'_, D> {
                 Appended::Moved(_) => return Ok(Attempt::Moved),
                 Appended::Lost => {
                     tracing::error!(
-                        "Postgres has lost commits of this writer (a restored backup, a failover to a replica that \
-                         lagged?)"
+                        "Postgres has lost commits that this writer knew of (a restored backup, a failover to a \
+                         replica that lagged?)"
                     );
                     LOST_COMMITS.inc();
                     return Err(WriterError::LostCommits);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_schemas::{ExpectedVersion, Metadata, Outcome, OutcomeKind, StreamId};
+use millrace_schemas::{ExpectedVersion, Metadata, Outcome, OutcomeKind, StreamId, hash_of_parts};
 use uuid::Uuid;
 
 use crate::append::{APPEND, Append};
@@ -15,7 +15,7 @@ pub struct Command<C> {
     pub id: String,
     /// The id's key in Postgres: see [`millrace_store::command_key`].
     pub key: Uuid,
-    /// The hash of the content, by which the writer finds another command with the same id.
+    /// By it the writer finds another command with the same id: see [`hash_of_command`].
     pub hash: [u8; 16],
     /// The decoded record.
     pub body: Body<C>,
@@ -60,6 +60,15 @@ impl<C> Command<C> {
             _ => None,
         };
         of_first.into_iter().chain(of_append)
+    }
+}
+
+/// The hash of all that a command asks: of its content, and of the version that it expects. A command that expects any
+/// version has the hash of its content, with the header or without it.
+pub fn hash_of_command(content: [u8; 16], expected: ExpectedVersion) -> [u8; 16] {
+    match expected {
+        ExpectedVersion::Any => content,
+        expected => hash_of_parts([&content[..], expected.to_string().as_bytes()]),
     }
 }
 

@@ -137,7 +137,10 @@ impl<'d, D: Domain> Draft<'d, D> {
             Body::Decide(body) => {
                 let states: Vec<&D::State> = found.iter().map(|found| &found.state).collect();
                 self.domain.decide(body, &states).and_then(|events| {
-                    let encode = |(stream, event): (usize, D::Event)| self.encode(stream, event);
+                    let encode = |(stream, event): (usize, D::Event)| {
+                        self.check_stream(stream, streams.len(), &event)?;
+                        self.encode(stream, event)
+                    };
                     events.into_iter().map(encode).collect::<Result<Vec<_>, _>>()
                 })
             }
@@ -157,6 +160,16 @@ impl<'d, D: Domain> Draft<'d, D> {
             Ok(Encoded { stream, event: folded, datum: datum.clone(), schema: *number, id: *id })
         };
         events.map(encoded).collect()
+    }
+
+    /// The rules may be a stranger's: a wrong index must refuse its command, not end the writer.
+    fn check_stream(&self, stream: usize, streams: usize, event: &D::Event) -> Result<(), Rejection> {
+        if stream < streams {
+            return Ok(());
+        }
+        let problem =
+            format!("the rules give it to stream {stream} of the command's {streams} streams, counted from 0");
+        Err(not_publishable(self.domain.event_name(event), &problem))
     }
 
     fn encode(&self, stream: usize, event: D::Event) -> Result<Encoded<D::Event>, Rejection> {

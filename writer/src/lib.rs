@@ -32,6 +32,7 @@ mod starts;
 mod waiting;
 
 pub use append::{APPEND, hash_of_append};
+pub use command::hash_of_command;
 pub use declared::DeclaredDomain;
 pub use described::{DefinitionError, Described};
 pub use domain::{Domain, Rejection};

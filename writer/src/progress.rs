@@ -1,6 +1,7 @@
 //! How far a writer has got in the partitions of the command topic.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool_postgres::Pool;
 use millrace_runtime::kafka::{Offsets, Record};
@@ -11,26 +12,62 @@ use rdkafka::Message;
 use crate::error::Ended;
 use crate::starts::count_missing;
 
+/// The offsets that Postgres is known to have as its next ones, by partition of the command topic. If it has less later,
+/// it has lost commits. Copies share them.
+///
+/// They come from the assignment of a partition, and from each append after it. Those of the assignment count too: a
+/// writer that has appended nothing yet would else skip the commands between a restored copy's offset and its own.
+#[derive(Debug, Clone, Default)]
+pub struct KnownOffsets(Arc<Mutex<HashMap<i32, i64>>>);
+
+impl KnownOffsets {
+    /// Notes what Postgres has at the assignment of a partition. It may be less than before: the topic was made anew.
+    pub fn assigned(&self, partition: i32, next: i64) {
+        self.lock().insert(partition, next);
+    }
+
+    /// Notes what an append has committed. Where Postgres had more, it keeps that.
+    fn appended(&self, next_offsets: &[(i32, i64)]) {
+        let mut known = self.lock();
+        for &(partition, next) in next_offsets {
+            known.entry(partition).and_modify(|known| *known = next.max(*known)).or_insert(next);
+        }
+    }
+
+    fn all(&self) -> Vec<(i32, i64)> {
+        self.lock().iter().map(|(partition, next)| (*partition, *next)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i32, i64>> {
+        // each change is a single insertion, so a panic in between leaves nothing half done
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The writer's offsets, by partition.
 #[derive(Default)]
 pub struct Progress {
     /// The offset that should come next.
     expected: HashMap<i32, i64>,
-    /// The offset that the last append has committed. If Postgres knows of less, it has lost commits.
-    committed: HashMap<i32, i64>,
+    known: KnownOffsets,
     /// Where records are missing: the offset that Postgres had as its next one. Kept until Kafka says how many are gone.
     gaps: HashMap<i32, i64>,
 }
 
 impl Progress {
-    /// What the appends of this writer have committed.
-    pub fn committed(&self) -> Vec<(i32, i64)> {
-        self.committed.iter().map(|(partition, next)| (*partition, *next)).collect()
+    /// Nothing is read yet. `known` is what the assignments fill.
+    pub fn new(known: KnownOffsets) -> Self {
+        Self { known, ..Self::default() }
+    }
+
+    /// What Postgres had when this writer saw it last.
+    pub fn known(&self) -> Vec<(i32, i64)> {
+        self.known.all()
     }
 
     /// Takes over what an append has committed.
     pub fn commit(&mut self, next_offsets: &[(i32, i64)]) {
-        self.committed.extend(next_offsets.iter().copied());
+        self.known.appended(next_offsets);
     }
 
     /// Counts commands that retention has deleted ahead of the reading: Kafka then goes on with the first record that
@@ -70,5 +107,29 @@ impl Progress {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_that_repeats_commands_hides_no_offset_that_postgres_had_at_the_assignment() {
+        let known = KnownOffsets::default();
+        let mut progress = Progress::new(known.clone());
+        known.assigned(3, 100);
+        // Kafka's offset was behind: commands are read again whose outcomes were not sent
+        progress.commit(&[(3, 97), (1, 5)]);
+        let sorted = |progress: &Progress| {
+            let mut known = progress.known();
+            known.sort_unstable();
+            known
+        };
+        assert_eq!(sorted(&progress), [(1, 5), (3, 100)]);
+        progress.commit(&[(3, 104)]);
+        assert_eq!(sorted(&progress), [(1, 5), (3, 104)]);
+        known.assigned(3, 2);
+        assert_eq!(sorted(&progress), [(1, 5), (3, 2)], "its topic was made anew");
     }
 }

@@ -15,7 +15,7 @@ use rdkafka::Message;
 
 use crate::Domain;
 use crate::append::{APPEND, Appends, UNKNOWN_STREAM_TYPE};
-use crate::command::{Body, Command, Sender, Unreadable};
+use crate::command::{Body, Command, Sender, Unreadable, hash_of_command};
 use crate::schemas::Schemas;
 
 /// Longest header value that the writer accepts, in bytes: it copies headers to events and outcomes.
@@ -69,6 +69,8 @@ pub struct Reader<D> {
     pub schemas: Schemas,
     /// Where the log takes finished events.
     pub appends: Option<Appends>,
+    /// The source of records that nobody else is the source of: see [`millrace_schemas::LogName::source`].
+    pub own_source: String,
     /// Largest value, in bytes.
     pub max_bytes: usize,
     /// The schema ids of this definition's commands, and those that commands had which it was sure to read.
@@ -86,7 +88,7 @@ impl<D: Domain> Reader<D> {
         self.new_id = None;
         let fields = Fields::of(&record.message);
         let id = command_id(&fields)?;
-        let metadata = metadata(&fields, &id).map(Arc::new);
+        let metadata = self.metadata(&fields, &id).map(Arc::new);
         let known = metadata.as_ref().ok().cloned();
         let named = |mut unreadable: Unreadable| {
             let correlated = || Arc::new(Metadata { correlation_id: Some(id.clone()), ..Metadata::default() });
@@ -111,7 +113,8 @@ impl<D: Domain> Reader<D> {
         };
         let unreadable = |error: DecodeError| named(error.into());
         decoded.check().map_err(unreadable)?;
-        let (body, hash) = self.body(&decoded).map_err(named)?;
+        let (body, content) = self.body(&decoded).map_err(named)?;
+        let hash = hash_of_command(content, expected);
         Ok(Command { key: command_key(&id), id, hash, body, expected, metadata })
     }
 
@@ -142,6 +145,22 @@ impl<D: Domain> Reader<D> {
         let command = command
             .ok_or_else(|| Unreadable::new("wrong_type", format!("{name} is not one of the log's commands.")))?;
         Ok((Body::Decide(command?), decoded.content_hash()))
+    }
+
+    /// What the headers say of the command's origin.
+    fn metadata(&self, fields: &Fields<'_>, id: &str) -> Result<Metadata, Unreadable> {
+        let owned = |name| header(fields, name).map(|value| value.map(ToOwned::to_owned));
+        // W3C Trace Context: a receiver drops an invalid traceparent
+        let traceparent = header(fields, TRACEPARENT)?.and_then(|text| text.parse::<Traceparent>().ok());
+        Ok(Metadata {
+            correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
+            causation_id: Some(owned(CAUSATION_ID)?.unwrap_or_else(|| id.to_owned())),
+            user_id: owned(USER_ID)?,
+            // who hands on an event's header names the log: then nobody else is the source, as readers of the topic see it
+            source: owned(CE_SOURCE)?.filter(|source| *source != self.own_source),
+            client_address: owned(CLIENT_ADDRESS)?,
+            traceparent: traceparent.map(|traceparent| traceparent.to_string()),
+        })
     }
 
     async fn decode<'a>(&mut self, fields: &Fields<'_>, value: &'a [u8]) -> Result<Received<'a>, ReadError> {
@@ -193,20 +212,6 @@ fn value(record: &Record, max_bytes: usize) -> Result<&[u8], Unreadable> {
         }
         Some(value) => Ok(value),
     }
-}
-
-fn metadata(fields: &Fields<'_>, id: &str) -> Result<Metadata, Unreadable> {
-    let owned = |name| header(fields, name).map(|value| value.map(ToOwned::to_owned));
-    // W3C Trace Context: a receiver drops an invalid traceparent
-    let traceparent = header(fields, TRACEPARENT)?.and_then(|text| text.parse::<Traceparent>().ok());
-    Ok(Metadata {
-        correlation_id: Some(owned(CORRELATION_ID)?.unwrap_or_else(|| id.to_owned())),
-        causation_id: Some(owned(CAUSATION_ID)?.unwrap_or_else(|| id.to_owned())),
-        user_id: owned(USER_ID)?,
-        source: owned(CE_SOURCE)?,
-        client_address: owned(CLIENT_ADDRESS)?,
-        traceparent: traceparent.map(|traceparent| traceparent.to_string()),
-    })
 }
 
 /// The text of a header; it must be short and have no control characters. If a name comes twice, the last one counts.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_runtime::kafka::{Inbox, TopicRole, gathering_consumer_config};
-use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped};
+use millrace_runtime::{Health, NeededTopic, ServiceError, Settings, Shutdown, Startup, Stopped, count_retry};
 use millrace_schemas::{LogDefinition, LogName, Topic};
 use millrace_store::{Log, StoreError};
 use rdkafka::ClientConfig;
@@ -19,7 +19,7 @@ use crate::definition_watch::{DefinitionWatch, Preparation, watch_for_another};
 use crate::described::Successor;
 use crate::error::Ended;
 use crate::ingest::{Ingest, Next};
-use crate::progress::Progress;
+use crate::progress::{KnownOffsets, Progress};
 use crate::read::{ReadBatch, Reader};
 use crate::schemas::Schemas;
 use crate::starts::start_offsets;
@@ -30,12 +30,14 @@ use crate::{Described, Domain, WriterError, metrics};
 const CONNECTIONS: usize = 2;
 /// Most batches between two stages. When there are as many, the earlier stage waits.
 const WAITING: usize = 2;
+/// How long a writer whose rules lack an event leaves its partitions to others. They need less to take them over.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// Runs a writer with the rules of a domain until shutdown.
 ///
 /// # Errors
 /// When a setting is wrong, the log or a schema is missing, or something breaks that does not mend by itself. While
-/// Postgres, Kafka or the registry does not answer, the writer waits.
+/// Postgres, Kafka or the registry does not answer, or the log has events that the rules lack, the writer waits.
 pub async fn run<D: Domain>(
     domain: Arc<D>,
     settings: &Settings,
@@ -44,7 +46,7 @@ pub async fn run<D: Domain>(
 ) -> Result<(), WriterError> {
     let service = Service::open(settings, health, shutdown).await;
     let ran = match service {
-        Ok(service) => again_after_losses(async || service.run(domain.clone()).await).await,
+        Ok(service) => service.run_until_known(&domain).await,
         Err(stopped) => Err(stopped),
     };
     ran.or_else(Stopped::as_result)
@@ -92,6 +94,28 @@ impl Service {
         let open = async || Log::open(&pool.get().await?, startup.log.clone()).await;
         let log = startup.retry("open the log", StoreError::is_transient, open).await.map_err(Stopped::into_other)?;
         Ok(Self { startup, definitions: Definitions { pool, log, registry } })
+    }
+
+    /// Runs a writer with the rules of a domain. Where the log has an event that these rules lack, a newer writer has put
+    /// it there, as during a rolling deployment: this one leaves its partitions to others and comes back. While no newer
+    /// writer is there, the commands wait.
+    async fn run_until_known<D: Domain>(&self, domain: &Arc<D>) -> Result<(), Ended> {
+        let Startup { health, shutdown, .. } = &self.startup;
+        loop {
+            let ran = again_after_losses(async || self.run(domain.clone()).await).await;
+            let Err(Stopped::Failed(WriterError::Store(error @ StoreError::UnknownEvent(_)))) = ran else { return ran };
+            count_retry("know every event of the log");
+            tracing::warn!(
+                %error,
+                seconds = AWAY.as_secs(),
+                "leaving the partitions to newer writers, and coming back: is a deployment under way?"
+            );
+            let _trouble = health.trouble();
+            tokio::select! {
+                () = tokio::time::sleep(AWAY) => health.beat(),
+                () = shutdown.cancelled() => return Err(Stopped::Shutdown),
+            }
+        }
     }
 
     async fn run<D: Domain>(&self, domain: Arc<D>) -> Result<(), Ended> {
@@ -176,14 +200,15 @@ impl Service {
         let group = self.startup.group(LogName::writer_group);
         let linger = Duration::from_millis(settings.batch_linger_ms);
         let config = gathering_consumer_config(settings, &group, linger).map_err(service)?;
-        let starts = start_offsets(&self.definitions.pool, &self.definitions.log);
+        let known = KnownOffsets::default();
+        let starts = start_offsets(&self.definitions.pool, &self.definitions.log, known.clone());
         let inbox = Inbox::join_from(&config, &name.commands_topic(), metrics::ASSIGNED.clone(), Some(starts));
         let inbox = inbox.map_err(service)?;
         let waiting = Waiting::new(inbox.offsets(), health.clone());
         let producer = self.startup.producer().map_err(service)?;
         let ingest = Ingest { settings, inbox, waiting, arrived: Vec::new(), health: health.clone(), shutdown };
         tracing::info!(log = %name, group, "writing");
-        Ok(Stages { service: self, group, producer, ingest, progress: Progress::default() })
+        Ok(Stages { service: self, group, producer, ingest, progress: Progress::new(known) })
     }
 }
 
@@ -259,7 +284,8 @@ impl Stages<'_> {
         });
         let schemas = Schemas::new(Arc::new(codec), health, shutdown);
         let (domain, max_bytes) = (domain.clone(), settings.max_command_bytes);
-        let mut reader = Reader { domain, schemas, appends, max_bytes, known: commands, new_id: None };
+        let own_source = log.name().source();
+        let mut reader = Reader { domain, schemas, appends, own_source, max_bytes, known: commands, new_id: None };
         health.set_started();
 
         let (read, to_commit) = mpsc::channel(WAITING);

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::{MISSING, REREAD};
+use crate::progress::KnownOffsets;
 
 /// What is said of commands that expired.
 const GONE: &str = "commands are gone from the topic before they were read: they expired, or somebody deleted them. Their \
@@ -40,16 +41,22 @@ enum Flaw {
     MadeAnew,
 }
 
-/// A function for the consumer, which calls it when it is assigned partitions. Asks Postgres until Postgres answers.
-pub fn start_offsets(pool: &Pool, log: &Log) -> StartOffsets {
-    let (pool, log, runtime) = (pool.clone(), log.clone(), Handle::current());
-    Box::new(move |standings, stop| runtime.block_on(starts(&pool, &log, standings, stop)))
+/// A function for the consumer, which calls it when it is assigned partitions. Asks Postgres until Postgres answers, and
+/// notes its answers in `known`.
+pub fn start_offsets(pool: &Pool, log: &Log, known: KnownOffsets) -> StartOffsets {
+    let (postgres, runtime) = ((pool.clone(), log.clone()), Handle::current());
+    Box::new(move |standings, stop| runtime.block_on(starts(&postgres, &known, standings, stop)))
 }
 
-async fn starts(pool: &Pool, log: &Log, standings: &[Standing], stop: &CancellationToken) -> HashMap<i32, i64> {
+async fn starts(
+    postgres: &(Pool, Log),
+    known: &KnownOffsets,
+    standings: &[Standing],
+    stop: &CancellationToken,
+) -> HashMap<i32, i64> {
     let mut delays = backoff();
     loop {
-        match try_starts(pool, log, standings).await {
+        match try_starts(postgres, known, standings).await {
             Ok(starts) => return starts,
             Err(error) => {
                 tracing::warn!(%error, "Postgres does not say where to go on in the command topic; asking again")
@@ -62,13 +69,19 @@ async fn starts(pool: &Pool, log: &Log, standings: &[Standing], stop: &Cancellat
     }
 }
 
-async fn try_starts(pool: &Pool, log: &Log, standings: &[Standing]) -> Result<HashMap<i32, i64>, StoreError> {
+async fn try_starts(
+    (pool, log): &(Pool, Log),
+    known: &KnownOffsets,
+    standings: &[Standing],
+) -> Result<HashMap<i32, i64>, StoreError> {
     let client = pool.get().await?;
     let stored = log.command_offsets(&client).await?;
     let mut starts = HashMap::new();
     for standing in standings {
         let partition = standing.partition;
-        let Start { offset, flaw } = start(standing, stored.get(&partition).copied());
+        let stored = stored.get(&partition).copied();
+        let Start { offset, flaw } = start(standing, stored);
+        let is_reset = matches!(flaw, Some(Flaw::Missing(_) | Flaw::MadeAnew));
         match flaw {
             Some(Flaw::Missing(missing)) => {
                 tracing::error!(partition, offset, missing, "{GONE}");
@@ -96,6 +109,7 @@ async fn try_starts(pool: &Pool, log: &Log, standings: &[Standing]) -> Result<Ha
             }
             None => {}
         }
+        known.assigned(partition, if is_reset { offset } else { stored.unwrap_or(0) });
         starts.insert(partition, offset);
     }
     Ok(starts)

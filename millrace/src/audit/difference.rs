@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use millrace_schemas::{RecordedEvent, framing};
-use millrace_store::Fork;
+use millrace_store::{Fork, Identity};
 use uuid::Uuid;
 
 use super::topic::TopicRecord;
@@ -104,10 +104,13 @@ pub(super) fn in_sequence(
 /// The difference that Postgres has another event, or none, where the audit has read one.
 pub(super) fn set_back(fork: &Fork) -> Difference {
     let (partition, position) = (fork.cursor.partition, fork.cursor.position);
-    let found = fork.found.map_or_else(|| "no event".to_owned(), |id| format!("event {id}"));
-    let read = fork.cursor.event_id.unwrap_or_default();
+    let named = |event: Option<Identity>| match event {
+        Some(Identity { event_id, recorded_at }) => format!("event {event_id}, recorded at {recorded_at}"),
+        None => "no event".to_owned(),
+    };
+    let (read, found) = (named(fork.cursor.identity()), named(fork.found));
     Difference(format!(
-        "Postgres had event {read} at position {position} of partition {partition} when the audit read it, and has {found} \
+        "Postgres had {read}, at position {position} of partition {partition} when the audit read it, and has {found} \
          there now: Postgres was set back"
     ))
 }
@@ -118,14 +121,15 @@ pub(super) struct LogEvent<'e> {
     pub(super) event_id: Uuid,
     pub(super) stream_id: &'e str,
     pub(super) version: i64,
+    pub(super) recorded_at: Timestamp,
     /// The datum in its frame.
     pub(super) value: &'e [u8],
 }
 
 impl<'e> From<&'e RecordedEvent> for LogEvent<'e> {
     fn from(event: &'e RecordedEvent) -> Self {
-        let RecordedEvent { event_id, stream_id, version, value, .. } = event;
-        Self { event_id: *event_id, stream_id: stream_id.as_str(), version: *version, value }
+        let RecordedEvent { event_id, stream_id, version, recorded_at, value, .. } = event;
+        Self { event_id: *event_id, stream_id: stream_id.as_str(), version: *version, recorded_at: *recorded_at, value }
     }
 }
 
@@ -169,7 +173,7 @@ pub(super) fn same(
 
 /// In what a record differs from the event with the same id.
 fn what_differs(event: LogEvent<'_>, record: &TopicRecord) -> Option<String> {
-    let LogEvent { stream_id, version, value, .. } = event;
+    let LogEvent { stream_id, version, recorded_at, value, .. } = event;
     if record.key.as_deref() != Some(stream_id.as_bytes()) {
         let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key));
         let key = key.map_or_else(|| "without a key".to_owned(), |key| format!("with the key {key:?}"));
@@ -178,6 +182,13 @@ fn what_differs(event: LogEvent<'_>, record: &TopicRecord) -> Option<String> {
     if record.version != Some(version) {
         let found = record.version.map_or_else(|| "no readable version".to_owned(), |found| format!("version {found}"));
         return Some(format!("with {found} of {stream_id}, and Postgres says version {version}"));
+    }
+    if record.recorded_at != Some(recorded_at) {
+        let found =
+            record.recorded_at.map_or_else(|| "no readable time".to_owned(), |found| format!("the time {found}"));
+        return Some(format!(
+            "with {found}, and Postgres says {recorded_at}: it came again after Postgres was set back"
+        ));
     }
     let found = record.value.as_deref().unwrap_or_default();
     (found != value).then(|| bytes_that_differ(value, found))

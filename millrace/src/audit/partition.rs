@@ -83,7 +83,7 @@ impl<'a> LogEvents<'a> {
         }
         let Some(event) = self.page.pop_front() else { return Ok(None) };
         let Cursor { partition, position, recorded_at, .. } = self.cursor;
-        in_sequence(partition, (position, recorded_at), (event.position, event.recorded_at))?;
+        in_sequence(partition, (position, recorded_at.unwrap_or_default()), (event.position, event.recorded_at))?;
         self.cursor = Cursor::after(&event);
         Ok(Some(event))
     }

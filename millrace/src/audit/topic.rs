@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use millrace_runtime::kafka::{Fields, PartitionReader};
-use millrace_schemas::headers::{CE_ID, LOG_POSITION, STREAM_VERSION};
+use millrace_schemas::headers::{CE_ID, CE_TIME, LOG_POSITION, STREAM_VERSION};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message};
@@ -31,6 +32,8 @@ pub struct TopicRecord {
     pub event_id: Option<Uuid>,
     /// The header `stream-version`; `None` when it is missing or unreadable.
     pub version: Option<i64>,
+    /// The header `ce_time`; `None` when it is missing or unreadable.
+    pub recorded_at: Option<Timestamp>,
     /// Should be the stream's id.
     pub key: Option<Vec<u8>>,
     /// Should be the datum in its frame.
@@ -45,6 +48,7 @@ impl From<&BorrowedMessage<'_>> for TopicRecord {
             position: position(&fields),
             event_id: fields.text(CE_ID).and_then(|text| text.parse().ok()),
             version: fields.text(STREAM_VERSION).and_then(|text| text.parse().ok()),
+            recorded_at: fields.text(CE_TIME).and_then(|text| text.parse().ok()),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
         }

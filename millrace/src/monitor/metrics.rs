@@ -39,7 +39,7 @@ metric!(pub COMMANDS: GaugeVec = register_gauge_vec!(
 ));
 metric!(pub HALTED: GaugeVec = register_gauge_vec!(
     "millrace_log_halted_partitions",
-    "Partitions that a relay has halted because Postgres and the topic contradict each other; Postgres keeps that.",
+    "Partitions that a relay has halted; the reasons stand in Postgres.",
     &[]
 ));
 metric!(pub DEAD_LETTERS: GaugeVec = register_gauge_vec!(

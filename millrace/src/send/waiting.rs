@@ -6,9 +6,10 @@ use anyhow::Context;
 use deadpool_postgres::Object;
 use millrace_runtime::kafka::Delivered;
 use millrace_runtime::{Settings, postgres};
+use millrace_schemas::headers::EXPECTED_VERSION;
 use millrace_schemas::{LogName, Outcome, Received, RecordSchema, Topic};
 use millrace_store::{Log, StoredCommand, command_key};
-use millrace_writer::{APPEND, hash_of_append};
+use millrace_writer::{APPEND, hash_of_append, hash_of_command};
 use tokio::time::Instant;
 
 use crate::dead_letters;
@@ -40,7 +41,7 @@ pub async fn wait_for_outcome(
     let mut look_aside = Instant::now() + LOOK_ASIDE;
     while Instant::now() < deadline {
         if let Some(stored) = log.commands(&client, &[key]).await?.remove(&key) {
-            return match taken_before(command, content_hash(&client, &log, command).await?, &stored) {
+            return match taken_before(command, hash(&client, &log, command).await?, &stored) {
                 Some(refusal) => {
                     eprintln!("millrace: {refusal}");
                     Ok(None)
@@ -66,8 +67,16 @@ pub async fn wait_for_outcome(
     Ok(None)
 }
 
-/// The hash of the command's content, as writers compute it. It is the same in every version of the command's schema,
-/// so the log's newest will do; `None` when the log has no schema of the command.
+/// The hash of the command, as writers compute it; `None` when the log has no schema of the command.
+async fn hash(client: &Object, log: &Log, command: &OutgoingCommand) -> anyhow::Result<Option<[u8; 16]>> {
+    let expected = command.headers.iter().find(|(name, _)| *name == EXPECTED_VERSION);
+    let expected = expected.map(|(_, text)| text.parse()).transpose()?.unwrap_or_default();
+    let content = content_hash(client, log, command).await?;
+    Ok(content.map(|content| hash_of_command(content, expected)))
+}
+
+/// The hash of the command's content. It is the same in every version of the command's schema, so the log's newest will
+/// do.
 async fn content_hash(client: &Object, log: &Log, command: &OutgoingCommand) -> anyhow::Result<Option<[u8; 16]>> {
     let stored = log.stored_schemas(client).await?;
     if command.name == APPEND {

@@ -48,8 +48,8 @@ metric!(pub(crate) WAITING: IntGaugeVec = register_int_gauge_vec!(
 ));
 metric!(pub(crate) HALTED: IntGaugeVec = register_int_gauge_vec!(
     "millrace_projector_halted_partitions",
-    "Partitions of the log that the relay has halted, since Postgres and the topic contradict each other: what the read \
-     model shows of them may be wrong.",
+    "Partitions of the log that the relay has halted: what the read model shows of them is old, and wrong where Postgres \
+     and the topic contradict each other.",
     &["projector"]
 ));
 metric!(pub(crate) PAUSED: IntGaugeVec = register_int_gauge_vec!(

@@ -24,6 +24,9 @@ pub(crate) struct Batch {
     user_ids: Vec<Option<String>>,
     correlation_ids: Vec<Option<String>>,
     causation_ids: Vec<Option<String>>,
+    sources: Vec<Option<String>>,
+    client_addresses: Vec<Option<String>>,
+    traceparents: Vec<Option<String>>,
 }
 
 impl Batch {
@@ -40,6 +43,9 @@ impl Batch {
             user_ids: Vec::new(),
             correlation_ids: Vec::new(),
             causation_ids: Vec::new(),
+            sources: Vec::new(),
+            client_addresses: Vec::new(),
+            traceparents: Vec::new(),
         }
     }
 
@@ -71,6 +77,9 @@ impl Batch {
         self.user_ids.push(event.metadata.user_id.clone());
         self.correlation_ids.push(event.metadata.correlation_id.clone());
         self.causation_ids.push(event.metadata.causation_id.clone());
+        self.sources.push(event.metadata.source.clone());
+        self.client_addresses.push(event.metadata.client_address.clone());
+        self.traceparents.push(event.metadata.traceparent.clone());
         Ok(())
     }
 
@@ -105,6 +114,9 @@ impl Batch {
             &self.user_ids,
             &self.correlation_ids,
             &self.causation_ids,
+            &self.sources,
+            &self.client_addresses,
+            &self.traceparents,
         ];
         self.fields.iter().map(Cells::parameter).chain(of_every_event).collect()
     }

@@ -4,7 +4,7 @@ use apache_avro::Schema;
 use millrace_schemas::RecordSchema;
 
 /// The columns that every event has, beside its fields.
-pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 9] = [
+pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 12] = [
     ("_stream_id", Kind::Text),
     ("_version", Kind::Bigint),
     ("_position", Kind::Bigint),
@@ -14,6 +14,9 @@ pub(crate) const OF_EVERY_EVENT: [(&str, Kind); 9] = [
     ("_user_id", Kind::Text),
     ("_correlation_id", Kind::Text),
     ("_causation_id", Kind::Text),
+    ("_source", Kind::Text),
+    ("_client_address", Kind::Text),
+    ("_traceparent", Kind::Text),
 ];
 
 /// A column's type.

@@ -179,7 +179,7 @@ fn batch_of<'e>(epoch: u64, room: Room, events: impl Iterator<Item = &'e Recorde
         records: 1,
         bytes: size_of(first),
         last_position: first.position,
-        last_event_id: first.event_id,
+        last_event: first.into(),
         traced: Vec::from_iter(Traced::from_event(first)),
         sent: Instant::now(),
     };
@@ -190,7 +190,7 @@ fn batch_of<'e>(epoch: u64, room: Room, events: impl Iterator<Item = &'e Recorde
         batch.records += 1;
         batch.bytes += size_of(event);
         batch.last_position = event.position;
-        batch.last_event_id = event.event_id;
+        batch.last_event = event.into();
         batch.traced.extend(Traced::from_event(event));
     }
     Some(batch)
@@ -213,6 +213,7 @@ pub(crate) fn is_refusal(error: &DeliveryError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use millrace_store::Identity;
     use rdkafka::ClientContext;
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -226,7 +227,7 @@ mod tests {
         let ends = |records, bytes| {
             let batch = batch_of(7, Room { records, bytes }, events.iter()).unwrap();
             assert_eq!((batch.partition, batch.epoch, batch.last_position), (2, 7, batch.records as i64));
-            assert_eq!(batch.last_event_id, events[batch.records - 1].event_id);
+            assert_eq!(batch.last_event, Identity::from(&events[batch.records - 1]));
             batch.records
         };
         let one = size_of(&events[0]);

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use millrace_runtime::kafka::{Delivered, DeliveryError};
+use millrace_store::Identity;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::spans::Traced;
 
@@ -38,7 +38,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
     /// The last one.
     pub(crate) last_position: i64,
-    pub(crate) last_event_id: Uuid,
+    pub(crate) last_event: Identity,
     pub(crate) traced: Vec<Traced>,
     pub(crate) sent: Instant,
 }
@@ -183,14 +183,15 @@ fn purged() -> DeliveryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::record::tests::event_at;
 
     type Report = oneshot::Sender<Result<Delivered, DeliveryError>>;
 
     fn send(window: &mut Window, partition: i32, records: usize, last_position: i64) -> Report {
         let (report, receipt) = oneshot::channel();
-        let (epoch, sent, last_event_id) = (1, Instant::now(), Uuid::nil());
+        let (epoch, sent, last_event) = (1, Instant::now(), Identity::from(&event_at(partition, last_position)));
         let (bytes, traced) = (records * 1000, Vec::new());
-        let batch = Batch { partition, epoch, records, bytes, last_position, last_event_id, traced, sent };
+        let batch = Batch { partition, epoch, records, bytes, last_position, last_event, traced, sent };
         window.push(batch, receipt);
         report
     }

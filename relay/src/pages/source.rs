@@ -96,9 +96,9 @@ impl PageSource {
     /// Whether the server that is read from lacks the event at the cursor, and the one that is written to has it.
     async fn is_merely_behind(&self, fork: &Fork) -> Result<bool, StoreError> {
         let Some(primary) = self.primary.as_ref().filter(|_| fork.found.is_none()) else { return Ok(false) };
-        let Cursor { partition, position, event_id, .. } = fork.cursor;
+        let Cursor { partition, position, .. } = fork.cursor;
         let there = self.log.event_at(&primary.get().await?, partition, position).await?;
-        Ok(there.map(|(id, _)| id) == event_id)
+        Ok(fork.cursor.is_at(there))
     }
 
     /// One event of each partition, each read by itself: so the one that can't be read halts its own partition only,

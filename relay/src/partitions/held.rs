@@ -32,7 +32,7 @@ pub(crate) struct Held {
     start: Option<Start>,
     /// A producer with records of this partition was thrown away: what it had on the wire may still arrive.
     after_purge: bool,
-    /// Held while the partition has diverged or its tail can't be read: the relay is not ready.
+    /// Held while the partition is halted or its tail can't be read: the relay is not ready.
     trouble: Option<Trouble>,
 }
 
@@ -165,7 +165,7 @@ impl Held {
     /// until the log was read on.
     pub(crate) fn begin(&mut self, start: Start, beginning: Beginning) -> bool {
         let Beginning { cursor, next_offset } = beginning;
-        self.published = Known { position: cursor.position, event_id: cursor.event_id };
+        self.published = Known { position: cursor.position, event: cursor.identity() };
         self.state = State::Running { read: cursor, next_offset };
         self.look.succeeded();
         self.after_purge = false;
@@ -213,7 +213,7 @@ impl Held {
     /// A batch was acknowledged. False when its offsets are not the ones that follow: somebody else wrote to the topic.
     pub(crate) fn acknowledge(&mut self, batch: &Batch, last_offset: i64) -> bool {
         if batch.last_position > self.published.position {
-            self.published = Known { position: batch.last_position, event_id: Some(batch.last_event_id) };
+            self.published = Known { position: batch.last_position, event: Some(batch.last_event) };
         }
         self.look.hurry();
         match &mut self.state {
@@ -247,10 +247,7 @@ impl Held {
         }
         self.epoch = next_epoch();
         self.look.wait_for(LOOK_AGAIN);
-        match obstacle {
-            Obstacle::TooLarge => self.trouble = None,
-            Obstacle::Diverged(_) => drop(self.trouble.get_or_insert_with(|| health.trouble())),
-        }
+        self.trouble.get_or_insert_with(|| health.trouble());
         self.state = State::Halted;
         let standing = Standing::Halted(obstacle);
         let is_news = self.standing != standing;

@@ -1,6 +1,6 @@
 //! Where to go on in a partition, as one table.
 
-use uuid::Uuid;
+use millrace_store::Identity;
 
 use super::tail::{Stamp, Tail};
 
@@ -74,25 +74,25 @@ impl Divergence {
 pub(crate) struct Known {
     /// The last position that is known to have been acknowledged, 0 for none. A checkpoint may lag behind.
     pub(crate) position: i64,
-    /// The id of the event there, if this process published it itself.
-    pub(crate) event_id: Option<Uuid>,
+    /// The event there, if this process published it itself.
+    pub(crate) event: Option<Identity>,
 }
 
-/// Decides from the topic's tail, what is `known`, and the id of the event that Postgres has at the tail's position (or,
-/// under an emptied topic, at the known position).
-pub(crate) fn decide(tail: Tail, known: Known, in_log: Option<Uuid>) -> Result<Start, Divergence> {
+/// Decides from the topic's tail, what is `known`, and the event that Postgres has at the tail's position (or, under an
+/// emptied topic, at the known position).
+pub(crate) fn decide(tail: Tail, known: Known, in_log: Option<Identity>) -> Result<Start, Divergence> {
     let last = known.position;
     match (tail, in_log) {
         (Tail::NeverWritten, _) if last == 0 => Ok(Start::After(0)),
         (Tail::NeverWritten, _) => Ok(Start::Republish { after: 0, lost: last }),
         (Tail::Emptied, None) if last > 0 => Err(Divergence::CommitsLost(last)),
-        (Tail::Emptied, Some(id)) if known.event_id.is_some_and(|published| published != id) => {
+        (Tail::Emptied, Some(found)) if known.event.is_some_and(|published| published != found) => {
             Err(Divergence::OtherEvent(last))
         }
         (Tail::Emptied, _) => Ok(Start::TrustCheckpoint(last)),
         (Tail::Foreign, _) => Err(Divergence::Foreign),
         (Tail::At(Stamp { position, .. }), None) => Err(Divergence::CommitsLost(position)),
-        (Tail::At(Stamp { position, event_id }), Some(id)) if event_id != id => Err(Divergence::OtherEvent(position)),
+        (Tail::At(stamp), Some(found)) if !stamp.is_of(found) => Err(Divergence::OtherEvent(stamp.position)),
         (Tail::At(Stamp { position, .. }), Some(_)) if position < last => {
             Ok(Start::Republish { after: position, lost: last - position })
         }
@@ -113,13 +113,18 @@ impl Start {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
     use super::*;
 
-    const ID: Uuid = Uuid::from_u128(1);
-    const OTHER: Uuid = Uuid::from_u128(2);
+    const EVENT: Identity = Identity { event_id: Uuid::from_u128(1), recorded_at: Timestamp::UNIX_EPOCH };
+    const OTHER: Identity = Identity { event_id: Uuid::from_u128(2), ..EVENT };
+    /// The same id came again, after Postgres had lost the event.
+    const AGAIN: Identity = Identity { recorded_at: Timestamp::constant(0, 1_000), ..EVENT };
 
     fn at(position: i64) -> Tail {
-        Tail::At(Stamp { position, event_id: ID })
+        Tail::At(Stamp { position, event_id: EVENT.event_id, recorded_at: Some(EVENT.recorded_at) })
     }
 
     #[test]
@@ -127,30 +132,42 @@ mod tests {
         let republish = |after, lost| Ok(Start::Republish { after, lost });
         for (tail, known, in_log, expected) in [
             (Tail::NeverWritten, 0, None, Ok(Start::After(0))),
-            (Tail::NeverWritten, 7, Some(ID), republish(0, 7)),
-            (Tail::Emptied, 7, Some(ID), Ok(Start::TrustCheckpoint(7))),
+            (Tail::NeverWritten, 7, Some(EVENT), republish(0, 7)),
+            (Tail::Emptied, 7, Some(EVENT), Ok(Start::TrustCheckpoint(7))),
             (Tail::Emptied, 0, None, Ok(Start::TrustCheckpoint(0))),
             (Tail::Emptied, 7, None, Err(Divergence::CommitsLost(7))),
             (Tail::Foreign, 7, None, Err(Divergence::Foreign)),
-            (at(9), 7, Some(ID), Ok(Start::After(9))),
-            (at(7), 7, Some(ID), Ok(Start::After(7))),
-            (at(5), 7, Some(ID), republish(5, 2)),
+            (at(9), 7, Some(EVENT), Ok(Start::After(9))),
+            (at(7), 7, Some(EVENT), Ok(Start::After(7))),
+            (at(5), 7, Some(EVENT), republish(5, 2)),
             (at(9), 7, None, Err(Divergence::CommitsLost(9))),
             (at(9), 7, Some(OTHER), Err(Divergence::OtherEvent(9))),
             (at(5), 7, Some(OTHER), Err(Divergence::OtherEvent(5))),
+            (at(9), 7, Some(AGAIN), Err(Divergence::OtherEvent(9))),
         ] {
-            let remembered = Known { position: known, event_id: None };
+            let remembered = Known { position: known, event: None };
             assert_eq!(decide(tail, remembered, in_log), expected, "{tail:?}, known {known}, in the log {in_log:?}");
         }
     }
 
     #[test]
+    fn a_record_that_does_not_say_when_is_known_by_its_id() {
+        let tail = Tail::At(Stamp { position: 9, event_id: EVENT.event_id, recorded_at: None });
+        assert_eq!(decide(tail, Known::default(), Some(AGAIN)), Ok(Start::After(9)));
+        assert_eq!(decide(tail, Known::default(), Some(OTHER)), Err(Divergence::OtherEvent(9)));
+    }
+
+    #[test]
     fn an_emptied_topic_does_not_hide_that_postgres_has_another_event_than_was_published() {
-        let published = |event_id| Known { position: 7, event_id: Some(event_id) };
-        assert_eq!(decide(Tail::Emptied, published(ID), Some(ID)), Ok(Start::TrustCheckpoint(7)));
-        assert_eq!(decide(Tail::Emptied, published(ID), Some(OTHER)), Err(Divergence::OtherEvent(7)));
-        assert_eq!(decide(Tail::Emptied, published(ID), None), Err(Divergence::CommitsLost(7)));
+        let published = |event| Known { position: 7, event: Some(event) };
+        assert_eq!(decide(Tail::Emptied, published(EVENT), Some(EVENT)), Ok(Start::TrustCheckpoint(7)));
+        assert_eq!(decide(Tail::Emptied, published(EVENT), Some(OTHER)), Err(Divergence::OtherEvent(7)));
+        assert_eq!(decide(Tail::Emptied, published(EVENT), Some(AGAIN)), Err(Divergence::OtherEvent(7)));
+        assert_eq!(decide(Tail::Emptied, published(EVENT), None), Err(Divergence::CommitsLost(7)));
         // the topic was made anew: everything is published again, whichever history Postgres has
-        assert_eq!(decide(Tail::NeverWritten, published(ID), Some(OTHER)), Ok(Start::Republish { after: 0, lost: 7 }));
+        assert_eq!(
+            decide(Tail::NeverWritten, published(EVENT), Some(OTHER)),
+            Ok(Start::Republish { after: 0, lost: 7 })
+        );
     }
 }

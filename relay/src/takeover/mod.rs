@@ -171,11 +171,8 @@ impl Reader {
         let checkpoints = self.log.relay_checkpoints(&client, &partitions).await?;
         let known = looks.iter().map(|look| {
             let checkpoint = checkpoints.get(&look.partition).copied().unwrap_or(0);
-            let known = if checkpoint > look.known.position {
-                Known { position: checkpoint, event_id: None }
-            } else {
-                look.known
-            };
+            let known =
+                if checkpoint > look.known.position { Known { position: checkpoint, event: None } } else { look.known };
             (look.partition, known)
         });
         Ok(known.collect())
@@ -217,14 +214,14 @@ impl Reader {
                     self.log.event_at(&client, partition, position).await?
                 }
             };
-            let start = match decide(tail, known, in_log.map(|(id, _)| id)) {
+            let start = match decide(tail, known, in_log) {
                 Ok(start) => start,
                 Err(divergence) => return Ok(Found::Diverged(divergence, looked_up.max(known.position))),
             };
             let mut cursor = Cursor { position: start.position(), ..Cursor::start(partition) };
-            if let (Some((event_id, recorded_at)), true) = (in_log, cursor.position > 0) {
-                cursor.event_id = Some(event_id);
-                cursor.recorded_at = recorded_at;
+            if let (Some(event), true) = (in_log, cursor.position > 0) {
+                cursor.event_id = Some(event.event_id);
+                cursor.recorded_at = Some(event.recorded_at);
             }
             Ok(Found::Good(start, Beginning { cursor, next_offset }))
         };

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use millrace_runtime::kafka::{Fields, aside};
-use millrace_schemas::headers::{CE_ID, LOG_POSITION};
+use millrace_schemas::headers::{CE_ID, CE_TIME, LOG_POSITION};
+use millrace_store::Identity;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -27,6 +29,15 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) struct Stamp {
     pub(crate) position: i64,
     pub(crate) event_id: Uuid,
+    /// The header `ce_time`, to the microsecond; `None` when it is missing or unreadable.
+    pub(crate) recorded_at: Option<Timestamp>,
+}
+
+impl Stamp {
+    /// Whether the record is of this event, as far as it says.
+    pub(crate) fn is_of(self, event: Identity) -> bool {
+        self.event_id == event.event_id && self.recorded_at.is_none_or(|at| at == event.recorded_at)
+    }
 }
 
 /// How a partition of the topic ends.
@@ -194,7 +205,8 @@ impl Scan {
 fn stamp_of(record: &impl Message) -> Option<Stamp> {
     let fields = Fields::of(record);
     let position = fields.text(LOG_POSITION)?.parse().ok().filter(|position| *position > 0)?;
-    Some(Stamp { position, event_id: fields.text(CE_ID)?.parse().ok()? })
+    let recorded_at = fields.text(CE_TIME).and_then(|text| text.parse().ok());
+    Some(Stamp { position, event_id: fields.text(CE_ID)?.parse().ok()?, recorded_at })
 }
 
 #[cfg(test)]
@@ -208,7 +220,7 @@ mod tests {
     }
 
     fn stamp(position: i64) -> Option<Stamp> {
-        Some(Stamp { position, event_id: Uuid::from_u128(position as u128) })
+        Some(Stamp { position, event_id: Uuid::from_u128(position as u128), recorded_at: None })
     }
 
     #[test]

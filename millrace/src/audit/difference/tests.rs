@@ -13,12 +13,21 @@ fn stand(head: i64, reporting: i64, search: i64) -> Stand {
 
 /// What Postgres has: the frame of schema 5, and a datum.
 const VALUE: &[u8] = b"\0\0\0\0\x05datum";
-const EVENT: LogEvent<'_> = LogEvent { event_id: ID, stream_id: "account-1", version: 2, value: VALUE };
+const EVENT: LogEvent<'_> =
+    LogEvent { event_id: ID, stream_id: "account-1", version: 2, recorded_at: Timestamp::UNIX_EPOCH, value: VALUE };
 
 /// A record that says the rest as `EVENT` does.
 fn record(position: Option<i64>, event_id: Option<Uuid>) -> TopicRecord {
     let (key, value) = (Some(b"account-1".to_vec()), Some(VALUE.to_vec()));
-    TopicRecord { offset: 9, position, event_id, version: Some(2), key, value }
+    TopicRecord {
+        offset: 9,
+        position,
+        event_id,
+        version: Some(2),
+        recorded_at: Some(Timestamp::UNIX_EPOCH),
+        key,
+        value,
+    }
 }
 
 /// Empty when nothing differs.
@@ -131,6 +140,15 @@ fn a_record_with_the_right_id_is_told_what_it_says_otherwise() {
             TopicRecord { version: None, ..right.clone() },
             "with no readable version of account-1, and Postgres says version 2",
         ),
+        (
+            TopicRecord { recorded_at: Some(Timestamp::constant(0, 1_000)), ..right.clone() },
+            "with the time 1970-01-01T00:00:00.000001Z, and Postgres says 1970-01-01T00:00:00Z: it came again after \
+             Postgres was set back",
+        ),
+        (
+            TopicRecord { recorded_at: None, ..right.clone() },
+            "with no readable time, and Postgres says 1970-01-01T00:00:00Z: it came again after Postgres was set back",
+        ),
         (TopicRecord { value: None, ..right.clone() }, "its value of 0 bytes has no frame"),
         (with_value(b"{}"), "its value of 2 bytes has no frame"),
         (with_value(b"\0\0\0\0\x06datum"), "its value has the schema id 6, and Postgres says 5"),
@@ -150,10 +168,16 @@ fn a_record_with_the_right_id_is_told_what_it_says_otherwise() {
 
 #[test]
 fn an_event_that_is_another_one_when_it_is_read_again_is_told() {
-    let cursor = Cursor { event_id: Some(ID), position: 7, ..Cursor::start(3) };
-    for (found, expected) in [(None, "no event".to_owned()), (Some(OTHER), format!("event {OTHER}"))] {
+    let recorded_at = Timestamp::UNIX_EPOCH;
+    let cursor = Cursor { event_id: Some(ID), recorded_at: Some(recorded_at), position: 7, ..Cursor::start(3) };
+    let other = Identity { event_id: OTHER, recorded_at };
+    let text = format!("event {OTHER}, recorded at 1970-01-01T00:00:00Z");
+    for (found, expected) in [(None, "no event".to_owned()), (Some(other), text)] {
         let told = set_back(&Fork { cursor, found }).0;
-        assert!(told.starts_with(&format!("Postgres had event {ID} at position 7 of partition 3")), "{told}");
+        assert!(
+            told.starts_with(&format!("Postgres had event {ID}, recorded at 1970-01-01T00:00:00Z, at position 7 of")),
+            "{told}"
+        );
         assert!(told.ends_with(&format!("has {expected} there now: Postgres was set back")), "{told}");
     }
 }
