@@ -90,6 +90,8 @@ pub enum Scenario {
     Project,
     /// Reading the log by position, as a rebuild does, beside COPY out of the same rows.
     RebuildRead,
+    /// Filling a new generation of reporting, beside reading, folding and upserting alone.
+    Rebuild,
     /// Commands through all services, with latencies.
     EndToEnd,
     /// Append, read and load in a log of 10 million events, beside a log of 1 million.

@@ -13,13 +13,14 @@ use serde::Serialize;
 use crate::measured::Measured;
 
 /// The names that may stand in a gate's file.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "append",
     "writers",
     "relay",
     "project-reporting",
     "project-search",
     "rebuild-read",
+    "rebuild",
     "end-to-end",
     "growth-append",
     "growth-relay",

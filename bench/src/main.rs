@@ -15,6 +15,7 @@ mod measured;
 mod meter;
 mod own_log;
 mod project;
+mod rebuild;
 mod rebuild_read;
 mod relay;
 mod report;

@@ -16,7 +16,7 @@ use crate::measured::Measured;
 use crate::own_log::OwnLog;
 use crate::report::{self, Report};
 use crate::servers::Servers;
-use crate::{append, end_to_end, growth, project, rebuild_read, relay, writers};
+use crate::{append, end_to_end, growth, project, rebuild, rebuild_read, relay, writers};
 
 /// How long Kafka works before it is part of a measurement: its compiler takes a quarter of this machine's time meanwhile,
 /// and what it has compiled takes half the time after.
@@ -64,6 +64,7 @@ impl Bench<'_> {
                 Scenario::Relay,
                 Scenario::Project,
                 Scenario::RebuildRead,
+                Scenario::Rebuild,
                 Scenario::EndToEnd,
             ],
             one => vec![one],
@@ -117,6 +118,7 @@ async fn measure(scenario: Scenario, log: &OwnLog, arguments: &BenchArguments) -
         Scenario::Relay => vec![relay::measure(log, arguments).await?],
         Scenario::Project => project::measure(log, arguments).await?,
         Scenario::RebuildRead => vec![rebuild_read::measure(log, arguments).await?],
+        Scenario::Rebuild => vec![rebuild::measure(log, arguments).await?],
         Scenario::EndToEnd => vec![end_to_end::measure(log, arguments).await?],
         Scenario::Growth | Scenario::All => unreachable!("Bench::scenario deals with them"),
     })

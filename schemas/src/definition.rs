@@ -204,10 +204,10 @@ mod tests {
 
     #[test]
     fn a_schema_that_holds_itself_is_refused() {
-        let inside = r#"{"type":"record","name":"CloseAccount","fields":[
-            {"name":"account_id","type":"string"},{"name":"next","type":["null","CloseAccount"],"default":null}]}"#;
+        let inside = r#"{"type":"record","name":"CloseTicket","fields":[
+            {"name":"account_id","type":"string"},{"name":"next","type":["null","CloseTicket"],"default":null}]}"#;
         assert_eq!(parse_record(inside), Err(SchemaError::NamedTwice));
-        let flat = r#"{"type":"record","name":"CloseAccount","fields":[
+        let flat = r#"{"type":"record","name":"CloseTicket","fields":[
             {"name":"account_id","type":["null",{"type":"array","items":{"type":"map","values":"string"}}]}]}"#;
         assert!(parse_record(flat).is_ok());
         assert_eq!(parse_record("\"string\""), Err(SchemaError::NotARecord));

@@ -7,7 +7,7 @@
 pub const CE_SPECVERSION: &str = "ce_specversion";
 /// On a command: the command id. On an event: the event id.
 pub const CE_ID: &str = "ce_id";
-/// The record's name, such as `PostEntrySet`.
+/// The record's name, such as `PlaceOrder`.
 pub const CE_TYPE: &str = "ce_type";
 /// The program that produced the record.
 pub const CE_SOURCE: &str = "ce_source";

@@ -121,7 +121,7 @@ mod tests {
     fn an_outcome_fits_its_schema_and_reads_back() {
         let outcome = Outcome {
             command_id: "c".into(),
-            command_type: "CloseAccount".into(),
+            command_type: "CloseTicket".into(),
             outcome: OutcomeKind::DeadLettered,
             code: Some("no_datum".into()),
             message: None,

@@ -168,7 +168,7 @@ mod tests {
     fn outcome(id: &str, message: usize, streams: usize) -> (Outcome, Arc<Metadata>) {
         let outcome = Outcome {
             command_id: id.into(),
-            command_type: "CloseAccount".into(),
+            command_type: "CloseTicket".into(),
             outcome: OutcomeKind::Rejected,
             code: Some("account_closed".into()),
             message: Some("ü".repeat(message)),

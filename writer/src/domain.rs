@@ -61,7 +61,7 @@ pub trait Domain: Send + Sync + 'static {
     /// Unreadable, as [`RecordSchema::decode`].
     fn read_event(&self, schema: &RecordSchema, datum: &[u8]) -> Option<Result<Self::Event, DecodeError>>;
 
-    /// The name of the command's record, such as `PostEntrySet`.
+    /// The name of the command's record, such as `PlaceOrder`.
     fn command_name(&self, command: &Self::Command) -> &str;
 
     /// The name of the event's record, such as `OrderPlaced`.

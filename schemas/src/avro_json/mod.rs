@@ -72,22 +72,22 @@ mod tests {
 
     fn schema(name: &str) -> Schema {
         let text = match name {
-            "OpenAccount" => {
-                r#"{"type": "record", "name": "OpenAccount", "fields": [
+            "OpenTicket" => {
+                r#"{"type": "record", "name": "OpenTicket", "fields": [
                 {"name": "account_id", "type": "string"},
                 {"name": "currency", "type": "string"},
                 {"name": "overdraft_limit_minor", "type": ["null", "long"], "default": null}]}"#
             }
-            "PostEntrySet" => {
-                r#"{"type": "record", "name": "PostEntrySet", "fields": [
+            "PlaceOrder" => {
+                r#"{"type": "record", "name": "PlaceOrder", "fields": [
                 {"name": "entry_set_id", "type": "string"},
                 {"name": "reporting_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
                 {"name": "description", "type": "string"},
                 {"name": "entries", "type": {"type": "array", "items": {"type": "record", "name": "Entry", "fields": [
                     {"name": "account_id", "type": "string"}, {"name": "amount_minor", "type": "long"}]}}}]}"#
             }
-            "CloseAccount" => {
-                r#"{"type": "record", "name": "CloseAccount", "fields": [
+            "CloseTicket" => {
+                r#"{"type": "record", "name": "CloseTicket", "fields": [
                 {"name": "account_id", "type": "string"}]}"#
             }
             other => panic!("{other} is no record of this test"),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_person_can_write_what_the_schema_says() {
-        let open = &schema("OpenAccount");
+        let open = &schema("OpenTicket");
         let bare = avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": 5}));
         let wrapped =
             avro_from_json(open, &json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": {"long": 5}}));
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(json_from_avro(open, &left_out).unwrap()["overdraft_limit_minor"], Json::Null);
         let instant = |at: Json| {
             let set = json!({"entry_set_id": "s", "reporting_at": at, "description": "", "entries": []});
-            let schema = &schema("PostEntrySet");
+            let schema = &schema("PlaceOrder");
             json_from_avro(schema, &avro_from_json(schema, &set).unwrap()).unwrap()["reporting_at"].clone()
         };
         assert_eq!(instant(json!("1993-01-01T00:00:00Z")), instant(json!(725_846_400_000_000_i64)));
@@ -121,7 +121,7 @@ mod tests {
         let set =
             |entries: Json| json!({"entry_set_id": "s", "reporting_at": 0, "description": "", "entries": entries});
         assert_eq!(
-            mismatch("PostEntrySet", set(json!([{"account_id": "a", "amount_minor": 1.5}]))),
+            mismatch("PlaceOrder", set(json!([{"account_id": "a", "amount_minor": 1.5}]))),
             "entries[0].amount_minor: expected a whole number of 64 bits, found a fraction"
         );
         for (amount, found) in [
@@ -129,25 +129,25 @@ mod tests {
             (json!(1e30), "a number that is too large"),
             (json!(5.0), "a number written with a point or an exponent"),
         ] {
-            let mismatch = mismatch("PostEntrySet", set(json!([{"account_id": "a", "amount_minor": amount}])));
+            let mismatch = mismatch("PlaceOrder", set(json!([{"account_id": "a", "amount_minor": amount}])));
             assert!(mismatch.ends_with(&format!("found {found}")), "{mismatch}");
         }
-        assert_eq!(mismatch("CloseAccount", json!({"account_id": 5})), "account_id: expected a text, found an integer");
+        assert_eq!(mismatch("CloseTicket", json!({"account_id": 5})), "account_id: expected a text, found an integer");
         assert_eq!(
-            mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft": 5})),
-            "OpenAccount has no field \"overdraft\"; it has: account_id, currency, overdraft_limit_minor"
+            mismatch("OpenTicket", json!({"account_id": "1", "currency": "CZK", "overdraft": 5})),
+            "OpenTicket has no field \"overdraft\"; it has: account_id, currency, overdraft_limit_minor"
         );
         assert_eq!(
-            mismatch("OpenAccount", json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": "5"})),
+            mismatch("OpenTicket", json!({"account_id": "1", "currency": "CZK", "overdraft_limit_minor": "5"})),
             "overdraft_limit_minor: expected a whole number of 64 bits, found a text"
         );
-        assert_eq!(mismatch("CloseAccount", json!({})), "account_id: the field is missing");
+        assert_eq!(mismatch("CloseTicket", json!({})), "account_id: the field is missing");
         assert_eq!(
-            mismatch("PostEntrySet", set(json!([{"account_id": "a"}]))),
+            mismatch("PlaceOrder", set(json!([{"account_id": "a"}]))),
             "entries[0].amount_minor: the field is missing"
         );
-        assert_eq!(mismatch("CloseAccount", json!([])), "expected an object, found an array");
-        assert!(mismatch("CloseAccount", json!({"account_id": "a\0"})).contains("U+0000"));
+        assert_eq!(mismatch("CloseTicket", json!([])), "expected an object, found an array");
+        assert!(mismatch("CloseTicket", json!({"account_id": "a\0"})).contains("U+0000"));
     }
 
     proptest! {
@@ -156,9 +156,9 @@ mod tests {
             account_id in "[^\0]{0,20}", currency in "[^\0]{0,5}", limit in proptest::option::of(any::<i64>()),
         ) {
             let json = json!({"account_id": account_id, "currency": currency, "overdraft_limit_minor": limit});
-            let avro = avro_from_json(&schema("OpenAccount"), &json).unwrap();
-            prop_assert!(avro.validate(&schema("OpenAccount")));
-            prop_assert_eq!(json_from_avro(&schema("OpenAccount"), &avro).unwrap(), json);
+            let avro = avro_from_json(&schema("OpenTicket"), &json).unwrap();
+            prop_assert!(avro.validate(&schema("OpenTicket")));
+            prop_assert_eq!(json_from_avro(&schema("OpenTicket"), &avro).unwrap(), json);
         }
     }
 
