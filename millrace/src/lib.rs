@@ -45,12 +45,16 @@ pub use cli::{FolderArguments, PortArguments, SettingsArguments, StackArguments}
 pub use exit::{NO, Usage};
 pub use kafka_state::TopicEnds;
 pub use logs::{Log, Logs};
-// What a program with a log of its own needs.
-pub use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
+// What a program with a log of its own, and with read models of its own, needs.
+pub use deadpool_postgres::Transaction;
+pub use futures::future::BoxFuture;
+pub use millrace_projector_runner::{ApplyError, Projector};
+pub use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, RecordedEvent, StreamId};
 pub use millrace_writer::{Domain, Rejection};
 pub use output::Output;
 pub use producing::{CommandProducer, OutgoingCommand};
 pub use program::{is_asked_for_service, run};
+pub use refinery;
 pub use stack::{
     RunningService, StackServices, at, check_service_ports, log_tail, prepare, services_of, start_services, throw_away,
     until_one_ends, until_ready,

@@ -1,8 +1,11 @@
 //! A log of one's own with rules in Rust: a library that lends each book to one reader at a time.
 
+mod readers;
+
 use std::process::ExitCode;
 
 use millrace::{DecodeError, Domain, Log, LogDefinition, Received, RecordSchema, Rejection, StreamId};
+use readers::Readers;
 use serde::{Deserialize, Serialize};
 
 /// What can be asked.
@@ -85,5 +88,5 @@ impl Domain for Library {
 
 fn main() -> ExitCode {
     let definition = LogDefinition::parse("library", &COMMANDS, &EVENTS).expect("the schemas are sound");
-    millrace::main([Log::new(Library(definition))])
+    millrace::main([Log::new(Library(definition)).with_projectors(|| vec![Box::new(Readers)])])
 }
