@@ -81,7 +81,7 @@ async fn check_folder(
     let mut settings = arguments.load()?;
     log.as_str().clone_into(&mut settings.log);
     let described = logs.find(&settings).await?;
-    Ok(millrace_sql_projector::check(client, &folder, schemas, &described.definition().stream_types).await?)
+    Ok(millrace_sql_projector::check(client, &folder, schemas, &described.stream_types()).await?)
 }
 
 fn read(dir: &Path) -> anyhow::Result<ProjectorFolder> {
