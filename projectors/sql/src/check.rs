@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::error::SqlProjectorError;
 use crate::folder::ProjectorFolder;
-use crate::generated::{Chance, events};
+use crate::generated::{Chance, Pools, events};
 use crate::quoted::identifier;
 use crate::reduce::reduced;
 use crate::statement::Statements;
@@ -100,7 +100,7 @@ pub async fn check(
     let count = (readers.len() * EVENTS_OF_TYPE).clamp(*EVENTS.start(), *EVENTS.end());
     for seed in 1..=SETS {
         let mut chance = Chance::new(seed);
-        let generated = events(&mut chance, &readers, streams, count)
+        let generated = events(&mut chance, &readers, &Pools::new(streams, seed), count)
             .map_err(|problem| SqlProjectorError::refused(ProjectorFolder::PROJECTOR, problem))?;
         checked.events += generated.len();
         let sound = scratch.sound(generated, &mut checked).await?;

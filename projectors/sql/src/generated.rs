@@ -15,8 +15,8 @@ use crate::stream_types::StreamTypes;
 
 /// Events come in so many partitions.
 const PARTITIONS: i32 = 3;
-/// Streams of each partition and type.
-const STREAMS: usize = 2;
+/// Texts of fields that are no keys.
+const TEXTS: [&str; 4] = ["a", "b", "A longer text", "c"];
 /// 2026-11-25T20:00:00Z, in seconds: not long before the end of a day.
 const BEGIN: i64 = 1_795_636_800;
 /// Between two events: many of them cross the end of a day.
@@ -39,6 +39,25 @@ impl Chance {
     }
 }
 
+/// What the values of a set of events are taken from. Few values show what depends on the events before, and many streams
+/// what happens once in each.
+pub(crate) struct Pools<'s> {
+    pub(crate) streams: &'s StreamTypes,
+    /// Streams of each partition and type.
+    of_partition: usize,
+    /// How many of the texts are used.
+    texts: usize,
+}
+
+impl<'s> Pools<'s> {
+    /// The pools of the set with this number: in four sets, each mixture of few and many.
+    pub(crate) fn new(streams: &'s StreamTypes, set: u64) -> Self {
+        let of_partition = if set.is_multiple_of(2) { 2 } else { 8 };
+        let texts = if (set / 2).is_multiple_of(2) { TEXTS.len() } else { 2 };
+        Self { streams, of_partition, texts }
+    }
+}
+
 /// So many events of these types, by partition, each partition in its order.
 ///
 /// # Errors
@@ -46,7 +65,7 @@ impl Chance {
 pub(crate) fn events(
     chance: &mut Chance,
     readers: &[&'static RecordSchema],
-    streams: &StreamTypes,
+    pools: &Pools<'_>,
     count: usize,
 ) -> Result<Vec<Event>, String> {
     let mut events = Vec::new();
@@ -58,9 +77,9 @@ pub(crate) fn events(
             if chance.below(3) > 0 {
                 reader = one_of(chance, readers).unwrap_or(reader);
             }
-            let mut data = record(chance, reader.avro(), streams);
-            let number = partition as usize * STREAMS + chance.below(STREAMS) + 1;
-            let stream_id = of_stream(chance, &mut data, reader, streams, number)?;
+            let mut data = record(chance, reader.avro(), pools);
+            let number = partition as usize * pools.of_partition + chance.below(pools.of_partition) + 1;
+            let stream_id = of_stream(chance, &mut data, reader, pools, number)?;
             let datum =
                 reader.encode_json(&data).map_err(|error| format!("no {} can be generated: {error}", reader.name))?;
             let version = versions.entry(stream_id.clone()).or_default();
@@ -93,15 +112,15 @@ fn of_stream(
     chance: &mut Chance,
     data: &mut Json,
     reader: &RecordSchema,
-    streams: &StreamTypes,
+    pools: &Pools<'_>,
     number: usize,
 ) -> Result<StreamId, String> {
     let is_named = |stream_type: &&String| data.get(format!("{stream_type}_id")).is_some();
-    let possible: Vec<&String> = match streams.of_events.get(&reader.name) {
+    let possible: Vec<&String> = match pools.streams.of_events.get(&reader.name) {
         Some(types) => types.iter().collect(),
-        None => streams.all.iter().filter(is_named).collect(),
+        None => pools.streams.all.iter().filter(is_named).collect(),
     };
-    let possible = if possible.is_empty() { streams.all.iter().collect() } else { possible };
+    let possible = if possible.is_empty() { pools.streams.all.iter().collect() } else { possible };
     let stream_type = one_of(chance, &possible).map_or("stream", String::as_str);
     let mut key = number.to_string();
     let field = format!("{stream_type}_id");
@@ -143,24 +162,24 @@ fn metadata(chance: &mut Chance) -> Metadata {
     }
 }
 
-fn record(chance: &mut Chance, schema: &Schema, streams: &StreamTypes) -> Json {
+fn record(chance: &mut Chance, schema: &Schema, pools: &Pools<'_>) -> Json {
     let Schema::Record(record) = schema else { return Json::Null };
     let fields = record.fields.iter().map(|field| {
-        let value = value(chance, &field.schema, streams);
-        let number = chance.below(PARTITIONS as usize * STREAMS) + 1;
-        let key = key_of(&field.schema, number).filter(|_| streams.are_named_by(&field.name) && !value.is_null());
+        let value = value(chance, &field.schema, pools);
+        let number = chance.below(PARTITIONS as usize * pools.of_partition) + 1;
+        let key = key_of(&field.schema, number).filter(|_| pools.streams.are_named_by(&field.name) && !value.is_null());
         (field.name.clone(), key.unwrap_or(value))
     });
     Json::Object(fields.collect())
 }
 
-fn value(chance: &mut Chance, schema: &Schema, streams: &StreamTypes) -> Json {
+fn value(chance: &mut Chance, schema: &Schema, pools: &Pools<'_>) -> Json {
     match schema {
         Schema::Boolean => json!(chance.below(2) == 1),
         Schema::Int | Schema::Long => json!([0, 1, 2, 3, 10, 250, -1, -40][chance.below(8)]),
         // sums of these are exact in any order
         Schema::Float | Schema::Double => json!([0.0, 0.5, 1.25, -2.0][chance.below(4)]),
-        Schema::String => json!(["a", "b", "c", "A longer text"][chance.below(4)]),
+        Schema::String => json!(TEXTS.get(chance.below(pools.texts))),
         Schema::Enum(symbols) => json!(symbols.symbols[chance.below(symbols.symbols.len())]),
         Schema::Bytes => json!(["", "\u{1}", "ab"][chance.below(3)]),
         Schema::Fixed(fixed) => json!("x".repeat(fixed.size)),
@@ -172,17 +191,17 @@ fn value(chance: &mut Chance, schema: &Schema, streams: &StreamTypes) -> Json {
         Schema::TimestampMillis | Schema::LocalTimestampMillis => json!(instant(chance) * 1_000),
         Schema::TimestampMicros | Schema::LocalTimestampMicros => json!(instant(chance) * 1_000_000),
         Schema::TimestampNanos | Schema::LocalTimestampNanos => json!(instant(chance) * 1_000_000_000),
-        Schema::Array(array) => (0..chance.below(4)).map(|_| value(chance, &array.items, streams)).collect(),
+        Schema::Array(array) => (0..chance.below(4)).map(|_| value(chance, &array.items, pools)).collect(),
         Schema::Map(map) => {
             let entries = ["k", "l"].into_iter().take(chance.below(3));
-            Json::Object(entries.map(|key| (key.to_owned(), value(chance, &map.types, streams))).collect())
+            Json::Object(entries.map(|key| (key.to_owned(), value(chance, &map.types, pools))).collect())
         }
         Schema::Union(union) => {
             let variants = union.variants();
             let variant = &variants[chance.below(variants.len())];
-            value(chance, variant, streams)
+            value(chance, variant, pools)
         }
-        other => record(chance, other, streams),
+        other => record(chance, other, pools),
     }
 }
 
@@ -213,7 +232,7 @@ mod tests {
                 {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}]}}}]}"#;
         let reader = RecordSchema::parse(Topic::Events, 0, text).unwrap();
         let streams = StreamTypes { all: vec!["thing".to_owned()], ..StreamTypes::default() };
-        let generate = || events(&mut Chance::new(7), &[reader], &streams, 30).unwrap();
+        let generate = || events(&mut Chance::new(7), &[reader], &Pools::new(&streams, 2), 30).unwrap();
         let shown = |events: Vec<Event>| events.into_iter().map(|event| event.value).collect::<Vec<_>>();
         assert_eq!(shown(generate()), shown(generate()));
         let positions: Vec<(i32, i64)> = generate().iter().map(|event| (event.partition, event.position)).collect();
@@ -232,7 +251,7 @@ mod tests {
             all: vec!["book".to_owned(), "member".to_owned()],
             of_events: of_events.iter().map(of_event).collect(),
         };
-        let events = events(&mut Chance::new(7), &[reader], &streams, 60).unwrap();
+        let events = events(&mut Chance::new(7), &[reader], &Pools::new(&streams, 2), 60).unwrap();
         events.into_iter().map(|event| (event.stream_id.clone(), reader.json(event.datum()).unwrap())).collect()
     }
 
@@ -257,9 +276,8 @@ mod tests {
         let text = r#"{"type": "record", "name": "Joined", "fields": [
             {"name": "member_id", "type": {"type": "string", "logicalType": "uuid"}}, {"name": "book_id", "type": "long"}]}"#;
         let reader = RecordSchema::parse(Topic::Events, 0, text).unwrap();
-        let streams =
-            StreamTypes { all: vec!["member".to_owned(), "book".to_owned()], of_events: BTreeMap::new() };
-        for event in events(&mut Chance::new(7), &[reader], &streams, 30).unwrap() {
+        let streams = StreamTypes { all: vec!["member".to_owned(), "book".to_owned()], of_events: BTreeMap::new() };
+        for event in events(&mut Chance::new(7), &[reader], &Pools::new(&streams, 2), 30).unwrap() {
             let data = reader.json(event.datum()).unwrap();
             let named = &data[format!("{}_id", event.stream_id.stream_type())];
             let named = named.as_str().map_or_else(|| named.to_string(), ToOwned::to_owned);
