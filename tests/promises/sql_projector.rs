@@ -218,7 +218,7 @@ async fn a_statement_with_a_wrong_column_is_refused_with_its_line_and_a_caret(wo
     assert!(folder.refused("tables.sql").await.contains("transaction"));
     folder.write("tables.sql", tables);
     folder.write("on_AccountOpened.sql", "INSERT INTO accounts SELECT 'a', 1; DELETE FROM accounts");
-    assert!(folder.refused("on_AccountOpened.sql").await.contains("multiple commands"));
+    assert!(folder.refused("on_AccountOpened.sql").await.contains("a file has one statement; write WITH"));
     let client = world.pool(1).get().await.expect("Postgres");
     let left = client.query("SELECT FROM pg_namespace WHERE nspname = 'accounts'", &[]).await.expect("schemas");
     assert!(left.is_empty(), "nothing was changed");
@@ -325,7 +325,8 @@ async fn a_statement_that_depends_on_batches_is_found_among_many_types_also_wher
         "UPDATE members AS m SET loans = m.loans + 1 FROM batch WHERE m.member_id = batch.member_id",
     );
     let (code, report) = folder.run("check", &[]).await;
-    assert_eq!((code, &report["problems"][0]["file"]), (1, &json!("on_LoanTaken.sql")), "{report:#}");
+    let file = report["problems"][0]["file"].as_str().unwrap_or_default();
+    assert!(code == 1 && file.contains("on_LoanTaken.sql"), "{report:#}");
 
     // it looks for a member by the name of a stream, so it finds none
     folder.write("on_LoanTaken.sql", &taken.replace("SELECT member_id", "SELECT _stream_id AS member_id"));
