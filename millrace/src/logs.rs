@@ -1,5 +1,6 @@
 //! The kinds of log that a binary brings along.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -8,6 +9,7 @@ use futures::future::LocalBoxFuture;
 use millrace_projector_runner::Projector;
 use millrace_runtime::{Health, Settings, Shutdown, Startup, Stopped, postgres};
 use millrace_schemas::{LogDefinition, LogName, Received, StreamId};
+use millrace_sql_projector::StreamTypes;
 use millrace_store::{StoreError, StoredDefinition};
 use millrace_writer::{Described, Domain, WriterError};
 
@@ -42,6 +44,11 @@ trait Rules: Send + Sync {
 
     /// The first stream of a command; `None` when the command breaks a rule.
     fn first_stream(&self, received: &Received<'_>) -> Option<StreamId>;
+
+    /// By event, the types of the streams that it comes to; rules in Rust don't say it.
+    fn stream_types_of_events(&self) -> BTreeMap<String, Vec<String>> {
+        BTreeMap::new()
+    }
 }
 
 impl<D: Domain> Rules for Arc<D> {
@@ -89,6 +96,13 @@ impl Rules for Described {
             Self::Append(_) => None,
         }
     }
+
+    fn stream_types_of_events(&self) -> BTreeMap<String, Vec<String>> {
+        match self {
+            Self::Declared(domain) => domain.stream_types_of_events(),
+            Self::Append(_) => BTreeMap::new(),
+        }
+    }
 }
 
 impl Log {
@@ -106,6 +120,11 @@ impl Log {
     /// The schemas of the log's records.
     pub fn definition(&self) -> &LogDefinition {
         self.rules.definition()
+    }
+
+    /// The types of the log's streams, and which events belong to which.
+    pub(crate) fn stream_types(&self) -> StreamTypes {
+        StreamTypes { all: self.definition().stream_types.clone(), of_events: self.rules.stream_types_of_events() }
     }
 
     /// New projectors for the log's read models.

@@ -22,9 +22,11 @@ pub fn init_telemetry(service: &str, settings: &Settings) -> Result<(), Settings
     Ok(())
 }
 
+/// The pool of connections logs "db error" when one breaks; whoever uses the connection then says what happened.
+const DEFAULT: &str = "info,librdkafka=off,rdkafka=off,tokio_postgres=warn,deadpool.postgres=off";
+
 fn init_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off,tokio_postgres=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {

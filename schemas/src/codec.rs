@@ -14,6 +14,9 @@ use crate::record_schema::RecordSchema;
 use crate::registry::{Registry, RegistryError};
 use crate::{LogName, strict_json};
 
+/// Most names of records in a message.
+const MAX_NAMES: usize = 20;
+
 /// The schemas of one log's topics, by the ids that the registry gave them.
 ///
 /// [`Codec::connect`] looks up the newest version of each record. The codec looks up another version when the first
@@ -152,7 +155,7 @@ impl Codec {
     /// Unreadable, never transient: this does not ask the registry.
     pub fn receive_json(&self, topic: Topic, name: &str, text: &[u8]) -> Result<Received<'static>, DecodeError> {
         let found = self.newest.values().find(|schema| schema.topic == topic && schema.is_called(name));
-        let schema = *found.ok_or_else(|| wrong_type(topic, name))?;
+        let schema = *found.ok_or_else(|| self.wrong_type(topic, name))?;
         let json =
             strict_json::from_slice(text).map_err(|e| DecodeError::unreadable("no_json", format!("not JSON: {e}")))?;
         Received::from_json(schema, &json)
@@ -191,9 +194,20 @@ impl Codec {
         let elsewhere = || known.iter().find(|((_, known), _)| *known == id);
         match (known.get(&(topic, id)), elsewhere()) {
             (Some(schema), _) => Ok(Some(schema)),
-            (None, Some((_, schema))) => Err(wrong_type(topic, &schema.name)),
+            (None, Some((_, schema))) => Err(self.wrong_type(topic, &schema.name)),
             (None, None) => Ok(None),
         }
+    }
+
+    fn wrong_type(&self, topic: Topic, name: &str) -> DecodeError {
+        let name: String = name.chars().take(100).collect();
+        let mut known: Vec<&str> =
+            self.newest.keys().filter(|(of, _)| *of == topic).map(|(_, known)| known.as_str()).collect();
+        known.sort_unstable();
+        let more = if known.len() > MAX_NAMES { ", …" } else { "" };
+        known.truncate(MAX_NAMES);
+        let (topic, known) = (topic.as_str(), known.join(", "));
+        DecodeError::unreadable("wrong_type", format!("{name} is not one of the log's {topic}: {known}{more}"))
     }
 
     async fn look_up(&self, topic: Topic, id: u32) -> Result<&'static RecordSchema, DecodeError> {
@@ -311,9 +325,4 @@ fn not_found(error: RegistryError) -> DecodeError {
         }
         error => DecodeError::Transient(error),
     }
-}
-
-fn wrong_type(topic: Topic, name: &str) -> DecodeError {
-    let name: String = name.chars().take(100).collect();
-    DecodeError::unreadable("wrong_type", format!("{name} is not one of the log's {}", topic.as_str()))
 }

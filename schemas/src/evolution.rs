@@ -27,6 +27,7 @@ const NEW_FIELD: &str = "give the field a default";
 const REMOVED_FIELD: &str = "put the field back, or make a record with a new name";
 const OTHER_TYPE: &str =
     "undo this, and add another field, of the new type and with a default; or make a record with a new name";
+const OTHER_NAME: &str = "write the name and the namespace as they were, or make a record with a new name";
 const NEW_SYMBOL: &str = "undo this, and add another field, with a default and of a new enum that has a default itself; \
                           or make a record with a new name";
 const REMOVED_SYMBOL: &str =
@@ -38,7 +39,14 @@ const REMOVED_SYMBOL: &str =
 /// # Errors
 /// When a text is not a record's schema.
 pub fn incompatibilities(old: &str, new: &str) -> Result<Vec<Incompatibility>, SchemaError> {
-    Ok(between(&parse_record(old)?, &parse_record(new)?))
+    let (old, new) = (parse_record(old)?, parse_record(new)?);
+    match (old.name(), new.name()) {
+        (Some(before), Some(after)) if before != after => {
+            let problem = format!("the record was named {before} with its namespace, and is {after} now");
+            Ok(vec![Incompatibility::new(problem, OTHER_NAME)])
+        }
+        _ => Ok(between(&old, &new)),
+    }
 }
 
 /// The same for parsed schemas.
@@ -248,6 +256,15 @@ mod tests {
         {
             assert_ne!(found(old.clone(), new.clone()), [""; 0], "{old} {new}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_namespace_is_told_to_keep_its_own() {
+        let text = record(json!([{"name": "id", "type": "string"}]));
+        let found = incompatibilities(&text, &text.replace("\"shop\"", "\"store\"")).unwrap();
+        assert_eq!(found.len(), 1);
+        let said = "the record was named shop.OrderPlaced with its namespace, and is store.OrderPlaced now";
+        assert_eq!((found[0].to_string().as_str(), found[0].remedy), (said, OTHER_NAME));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl DecimalType {
     /// # Errors
     /// When the text is not a decimal, or has more digits than the type: it would have to be rounded.
     pub fn parse(self, text: &str) -> Result<Decimal, String> {
-        let shown = || format!("{:?}", text.chars().take(40).collect::<String>());
+        let shown = || shown(text);
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (whole, fraction) = match unsigned.split_once('.') {
             Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
@@ -107,6 +107,11 @@ impl std::fmt::Display for Decimal {
     }
 }
 
+/// The beginning of a text, in quotes.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(40).collect::<String>())
+}
+
 /// Reads a uuid in its one canonical form, so that equal ones have equal bytes.
 ///
 /// # Errors
@@ -114,8 +119,8 @@ impl std::fmt::Display for Decimal {
 pub fn parse_uuid(text: &str) -> Result<Uuid, String> {
     let uuid = text.parse::<Uuid>().ok().filter(|uuid| uuid.to_string() == text);
     uuid.ok_or_else(|| {
-        let shown: String = text.chars().take(40).collect();
-        format!("{shown:?} is not a uuid in lower case, such as \"0b5c24a1-9d2e-4f4a-8a53-6d0b7c1e2f30\"")
+        let shown = shown(text);
+        format!("{shown} is not a uuid in lower case, such as \"0b5c24a1-9d2e-4f4a-8a53-6d0b7c1e2f30\"")
     })
 }
 
@@ -125,7 +130,7 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, String> {
 /// When the text has another form.
 pub(crate) fn parse_date(text: &str) -> Result<i32, String> {
     let date = Date::strptime("%Y-%m-%d", text);
-    let date = date.map_err(|error| format!("not a date, such as \"2026-11-25\": {error}"))?;
+    let date = date.map_err(|_| format!("{} is not a date, such as \"2026-11-25\"", shown(text)))?;
     let days = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
     i32::try_from(days).map_err(|error| error.to_string())
 }
@@ -154,14 +159,17 @@ impl TimeUnit {
 
     /// Reads an instant, such as `2026-11-25T09:30:00Z`; what is finer than the unit is cut off.
     pub fn instant(self, text: &str) -> Result<i64, String> {
-        let instant = text.parse::<Timestamp>().map_err(|error| format!("not an RFC 3339 time: {error}"))?;
+        let instant = text.parse::<Timestamp>();
+        let instant =
+            instant.map_err(|_| format!("{} is not a time, such as \"2026-11-25T09:30:00Z\"", shown(text)))?;
         self.number(instant)
     }
 
     /// Reads a date and time without a time zone, such as `2026-11-25T09:30:00`.
     pub fn local(self, text: &str) -> Result<i64, String> {
         let local = DateTime::strptime("%Y-%m-%dT%H:%M:%S%.f", text);
-        let local = local.map_err(|error| format!("not a local time, such as \"2026-11-25T09:30:00\": {error}"))?;
+        let local =
+            local.map_err(|_| format!("{} is not a local time, such as \"2026-11-25T09:30:00\"", shown(text)))?;
         self.number(TimeZone::UTC.to_timestamp(local).map_err(|error| error.to_string())?)
     }
 
@@ -173,7 +181,7 @@ impl TimeUnit {
     /// Reads a time of day, such as `09:30:00`.
     pub fn time_of_day(self, text: &str) -> Result<i64, String> {
         let time = Time::strptime("%H:%M:%S%.f", text);
-        let time = time.map_err(|error| format!("not a time of day, such as \"09:30:00\": {error}"))?;
+        let time = time.map_err(|_| format!("{} is not a time of day, such as \"09:30:00\"", shown(text)))?;
         let nanos = time.duration_since(Time::midnight()).as_nanos();
         self.of_nanos(nanos).ok_or_else(|| format!("{time} would not fit into 64 bits"))
     }

@@ -42,6 +42,7 @@ mod sql_projector;
 mod standby;
 mod taken_up;
 mod taking_effect_once;
+mod told;
 mod traces;
 mod two_definitions;
 mod unreadable;

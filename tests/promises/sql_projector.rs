@@ -17,6 +17,7 @@ crate::promises![
     a_statement_with_a_wrong_column_is_refused_with_its_line_and_a_caret,
     what_gives_another_value_each_time_is_refused_with_the_column_to_use_instead,
     a_statement_that_depends_on_where_batches_end_is_refused_with_the_events_that_show_it,
+    a_statement_that_depends_on_batches_is_found_among_many_types_also_where_an_event_names_two_streams,
     applying_a_projector_twice_changes_nothing_and_changing_one_with_events_needs_a_start_over,
     a_statement_uses_the_tables_of_its_projector_alone,
     statements_run_as_a_role_that_owns_its_schema_and_nothing_else,
@@ -219,7 +220,7 @@ async fn a_statement_with_a_wrong_column_is_refused_with_its_line_and_a_caret(wo
     assert!(folder.refused("tables.sql").await.contains("transaction"));
     folder.write("tables.sql", tables);
     folder.write("on_AccountOpened.sql", "INSERT INTO accounts SELECT 'a', 1; DELETE FROM accounts");
-    assert!(folder.refused("on_AccountOpened.sql").await.contains("multiple commands"));
+    assert!(folder.refused("on_AccountOpened.sql").await.contains("a file has one statement; write WITH"));
     let client = world.pool(1).get().await.expect("Postgres");
     let left = client.query("SELECT FROM pg_namespace WHERE nspname = 'accounts'", &[]).await.expect("schemas");
     assert!(left.is_empty(), "nothing was changed");
@@ -292,6 +293,47 @@ async fn a_statement_that_depends_on_where_batches_end_is_refused_with_the_event
     let client = world.pool(1).get().await.expect("Postgres");
     let left = "SELECT FROM pg_namespace WHERE nspname LIKE 'millrace_check%' OR nspname = 'orders_by_day'";
     assert!(client.query(left, &[]).await.expect("schemas").is_empty(), "a check leaves nothing behind");
+}
+
+async fn a_statement_that_depends_on_batches_is_found_among_many_types_also_where_an_event_names_two_streams(
+    world: World,
+) {
+    let own = Own::of_folder(&world, "../tests/logs/library");
+    own.applied().await;
+    let events = ["MemberJoined", "MemberLeft", "LoanTaken", "LoanEnded", "BookAcquired", "BookLost"];
+    let toml = format!("name = \"members\"\n[reads]\nlibrary = {events:?}\n");
+    let tables = "CREATE TABLE members (member_id text PRIMARY KEY, loans bigint NOT NULL);
+                  CREATE TABLE books (book_id text PRIMARY KEY, title text)";
+    let taken = "UPDATE members AS m SET loans = m.loans + b.loans
+                   FROM (SELECT member_id, count(*) AS loans FROM batch GROUP BY 1) AS b
+                  WHERE m.member_id = b.member_id";
+    let ended = taken.replace("m.loans + b", "m.loans - b");
+    let files = [
+        ("projector.toml", &*toml),
+        ("tables.sql", tables),
+        ("on_MemberJoined.sql", "INSERT INTO members SELECT DISTINCT member_id, 0 FROM batch ON CONFLICT DO NOTHING"),
+        ("on_MemberLeft.sql", "DELETE FROM members WHERE member_id IN (SELECT member_id FROM batch)"),
+        ("on_LoanTaken.sql", taken),
+        ("on_LoanEnded.sql", &ended),
+        ("on_BookAcquired.sql", "INSERT INTO books SELECT book_id, '' FROM batch ON CONFLICT DO NOTHING"),
+        ("on_BookLost.sql", "DELETE FROM books WHERE book_id IN (SELECT book_id FROM batch)"),
+    ];
+    let folder = Folder::new(&world, &own.log, &files);
+    let (code, report) = folder.run("check", &[]).await;
+    assert_eq!((code, &report["unchecked"]), (0, &json!([])), "{report:#}");
+
+    folder.write(
+        "on_LoanTaken.sql",
+        "UPDATE members AS m SET loans = m.loans + 1 FROM batch WHERE m.member_id = batch.member_id",
+    );
+    let (code, report) = folder.run("check", &[]).await;
+    let file = report["problems"][0]["file"].as_str().unwrap_or_default();
+    assert!(code == 1 && file.contains("on_LoanTaken.sql"), "{report:#}");
+
+    // it looks for a member by the name of a stream, so it finds none
+    folder.write("on_LoanTaken.sql", &taken.replace("SELECT member_id", "SELECT _stream_id AS member_id"));
+    let (code, report) = folder.run("check", &[]).await;
+    assert_eq!((code, &report["unchecked"]), (0, &json!(["on_LoanTaken.sql"])), "{report:#}");
 }
 
 async fn applying_a_projector_twice_changes_nothing_and_changing_one_with_events_needs_a_start_over(world: World) {

@@ -87,6 +87,10 @@ async fn unreadable_input_of_many_kinds_is_dead_lettered_and_the_commands_betwee
     for n in 0..=bad.len() + 1 {
         assert_eq!(world.outcome(&format!("good-{n}")).await["outcome"], "accepted");
     }
+    let letter = letters.iter().find(|letter| header(letter, "ce_id").as_deref() == Some("bad-11"));
+    let message = letter.and_then(|letter| header(letter, "kafka_dlt-exception-message")).unwrap_or_default();
+    let known = "DeleteEverything is not one of the log's commands: CloseAccount, OpenAccount, PostEntrySet";
+    assert!(message.contains(known), "{message}");
     world.audit().await;
     let listed = world.millrace(&["dead-letters", "list"]).await;
     assert!(listed.contains("unknown_schema_id") && listed.contains("bad-0"), "{listed}");

@@ -142,8 +142,10 @@ impl<D: Domain> Reader<D> {
             return Ok((Body::Append(append), hash));
         }
         let command = self.domain.read_command(decoded);
-        let command = command
-            .ok_or_else(|| Unreadable::new("wrong_type", format!("{name} is not one of the log's commands.")))?;
+        let command = command.ok_or_else(|| {
+            let known = self.domain.definition().names(Topic::Commands).join(", ");
+            Unreadable::new("wrong_type", format!("{name} is not one of the log's commands: {known}"))
+        })?;
         Ok((Body::Decide(command?), decoded.content_hash()))
     }
 

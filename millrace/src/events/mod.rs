@@ -7,6 +7,7 @@
 mod merge;
 mod printed;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -68,9 +69,10 @@ async fn schema_numbers(client: &Object, log: &Log, types: &[String]) -> anyhow:
         let versions = stored.iter().filter(|stored| stored.schema.name == *name || stored.schema.full_name() == *name);
         numbers.extend(versions.map(|stored| stored.number));
         if numbers.len() == before {
-            let mut known: Vec<&str> = stored.iter().map(|stored| stored.schema.name.as_str()).collect();
-            known.dedup();
-            bail!(Usage(format!("log {} has no events of type {name:?}; it has {}", log.name(), known.join(", "))));
+            // a name comes once for each version
+            let known: BTreeSet<&str> = stored.iter().map(|stored| stored.schema.name.as_str()).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            bail!(Usage(format!("log {} has no events of type {name:?}; it has {known}", log.name())));
         }
     }
     Ok(numbers)

@@ -20,7 +20,8 @@ use super::existing::of_log;
 use super::open::open;
 use super::plan::{AT_ONCE, Plan};
 use super::report::{ApplyReport, Ending, text};
-use super::rules::check_rules;
+use super::rules::{SoundRules, check_rules};
+use super::versions::new_versions;
 use super::{check_name, name_problem};
 use crate::cli::ApplyArguments;
 use crate::connection::connect;
@@ -44,8 +45,14 @@ pub(super) async fn run(
 /// A folder with which nothing is wrong.
 pub(super) struct Sound {
     pub(super) folder: LogFolder,
-    /// What its author may want to know.
-    pub(super) notes: Vec<FolderProblem>,
+    pub(super) rules: SoundRules,
+}
+
+/// What is wrong with a folder.
+pub(super) struct Unsound {
+    /// The folder, when its schemas are sound, and only its name or its rules are not.
+    folder: Option<LogFolder>,
+    pub(super) problems: Vec<FolderProblem>,
 }
 
 /// Reads the folder, with all checks that need no server. `other_name` is the name of its log, if it is not the folder's
@@ -58,7 +65,7 @@ pub(super) fn sound_folder(
     logs: &Logs,
     dir: &Path,
     other_name: Option<&LogName>,
-) -> anyhow::Result<Result<Sound, Vec<FolderProblem>>> {
+) -> anyhow::Result<Result<Sound, Unsound>> {
     if let Some(name) = other_name {
         check_name(logs, name)?;
     }
@@ -67,13 +74,16 @@ pub(super) fn sound_folder(
     }
     let folder = match LogFolder::read(dir) {
         Ok(folder) => folder,
-        Err(problems) => return Ok(Err(problems)),
+        Err(problems) => return Ok(Err(Unsound { folder: None, problems })),
     };
     let own_name = if other_name.is_none() { name_problem(logs, &folder.name) } else { None };
     let own_name = own_name.map(|problem| of_log(format!("name: {problem}: choose another name, or apply with --as")));
     Ok(match (own_name, check_rules(&folder)) {
-        (None, Ok(notes)) => Ok(Sound { folder, notes }),
-        (own_name, rules) => Err(own_name.into_iter().chain(rules.err().into_iter().flatten()).collect()),
+        (None, Ok(rules)) => Ok(Sound { folder, rules }),
+        (own_name, rules) => {
+            let problems = own_name.into_iter().chain(rules.err().into_iter().flatten()).collect();
+            Err(Unsound { folder: Some(folder), problems })
+        }
     })
 }
 
@@ -89,8 +99,31 @@ async fn apply(
             let name = name.unwrap_or_else(|| folder.name.clone());
             apply_folder(settings, folder, name, dry_run).await
         }
-        Err(problems) => Ok(refused(name.map_or(dir.display().to_string(), String::from), problems)),
+        Err(Unsound { folder, problems }) => {
+            let log = name.as_ref().map_or(dir.display().to_string(), ToString::to_string);
+            // rules that don't fit their schemas are often what follows from a change that the log forbids
+            let mut all = match &folder {
+                Some(folder) => incompatible(settings, name.as_ref(), folder).await.unwrap_or_default(),
+                None => vec![],
+            };
+            all.extend(problems);
+            Ok(refused(log, all))
+        }
     }
+}
+
+/// What the folder's schemas break of those that the log has.
+async fn incompatible(
+    settings: &Settings,
+    name: Option<&LogName>,
+    folder: &LogFolder,
+) -> anyhow::Result<Vec<FolderProblem>> {
+    let client = connect(settings).await?;
+    let existing = match open(&client, name.unwrap_or(&folder.name)).await? {
+        Some(log) if *log.definition() == *folder.definition.name => log.stored_schemas(&client).await?,
+        _ => vec![],
+    };
+    Ok(new_versions(folder, &existing).err().unwrap_or_default())
 }
 
 fn refused(log: String, problems: Vec<FolderProblem>) -> ApplyReport {

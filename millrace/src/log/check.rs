@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::apply::{Sound, sound_folder};
 use super::open::{no_log, open};
 use super::report::indented;
-use super::rules::check_rules;
+use super::rules::{SoundRules, check_rules};
 use super::show::newest;
 use crate::cli::SettingsArguments;
 use crate::connection::connect;
@@ -27,8 +27,10 @@ use crate::output::{Output, counted};
 struct Checked {
     /// The folder or the log.
     checked: String,
-    /// Versions of schemas that were checked.
+    /// Versions of schemas that were checked: of a folder its files, of a log also those of the platform's records.
     versions: usize,
+    /// Cases that came out as they say.
+    cases: usize,
     /// Of these, the versions of which the log has an event or an outcome, which was decoded. None for a folder.
     decoded: usize,
     problems: Vec<FolderProblem>,
@@ -68,14 +70,14 @@ pub(super) fn stored_folder(log: &Log, definition: &StoredDefinition) -> anyhow:
 }
 
 fn check_folder(logs: &Logs, dir: &Path) -> anyhow::Result<Checked> {
-    let (versions, notes, problems) = match sound_folder(logs, dir, None)? {
-        Ok(Sound { folder, notes }) => {
-            let records = folder.definition.records().iter();
-            (records.map(|record| folder.versions(record).count()).sum(), notes, vec![])
+    let (versions, SoundRules { notes, cases }, problems) = match sound_folder(logs, dir, None)? {
+        Ok(Sound { folder, rules }) => {
+            let schemas = folder.files.keys().filter(|path| path.ends_with(".avsc"));
+            (schemas.count(), rules, vec![])
         }
-        Err(problems) => (0, vec![], problems),
+        Err(unsound) => (0, SoundRules::default(), unsound.problems),
     };
-    Ok(Checked { checked: dir.display().to_string(), versions, decoded: 0, problems, notes })
+    Ok(Checked { checked: dir.display().to_string(), versions, cases, decoded: 0, problems, notes })
 }
 
 fn log_name(what: &Path) -> Result<LogName, Usage> {
@@ -85,12 +87,12 @@ fn log_name(what: &Path) -> Result<LogName, Usage> {
 
 async fn check_log(client: &impl GenericClient, log: &Log) -> anyhow::Result<Checked> {
     let stored = log.stored_schemas(client).await?;
-    let (mut notes, mut problems) = (vec![], vec![]);
+    let (mut rules, mut problems) = (SoundRules::default(), vec![]);
     let definition = match log.newest_definition(client).await? {
         Some(definition) => {
             let folder = stored_folder(log, &definition)?;
             match check_rules(&folder) {
-                Ok(found) => notes = found,
+                Ok(found) => rules = found,
                 Err(found) => problems = found,
             }
             Some(folder.definition)
@@ -104,7 +106,8 @@ async fn check_log(client: &impl GenericClient, log: &Log) -> anyhow::Result<Che
             Err(found) => problems.extend(found),
         }
     }
-    Ok(Checked { checked: log.name().to_string(), versions: stored.len(), decoded, problems, notes })
+    let SoundRules { notes, cases } = rules;
+    Ok(Checked { checked: log.name().to_string(), versions: stored.len(), cases, decoded, problems, notes })
 }
 
 /// The newest version of the same record: the definition's; for a log whose definition is in the program, and for a
@@ -144,12 +147,14 @@ async fn check_version(
 }
 
 fn text(checked: &Checked) -> String {
-    let Checked { checked, versions, decoded, problems, notes } = checked;
-    let versions = format!("{} of schemas", counted(*versions as u64, "version"));
-    let headline = match (problems.len(), decoded) {
-        (0, 0) => format!("{checked}: ok, {versions}"),
-        (0, _) => format!("{checked}: ok, {versions}, stored data of {decoded} of them decoded"),
-        (count, _) => format!("{checked}: {}", counted(count as u64, "problem")),
+    let Checked { checked, versions, cases, decoded, problems, notes } = checked;
+    let headline = if problems.is_empty() {
+        let decoded = if *decoded > 0 { format!(" (stored data of {decoded} of them read)") } else { String::new() };
+        let cases =
+            if *cases > 0 { format!(", {} as expected", counted(*cases as u64, "case")) } else { String::new() };
+        format!("{checked}: ok, {}{decoded}{cases}", counted(*versions as u64, "schema"))
+    } else {
+        format!("{checked}: {}", counted(problems.len() as u64, "problem"))
     };
     let lines = problems.iter().map(ToString::to_string).chain(notes.iter().map(|note| format!("note: {note}")));
     lines.fold(headline, |text, line| text + &indented(&line))

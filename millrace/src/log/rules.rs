@@ -17,12 +17,21 @@ pub fn check_folder(folder: &LogFolder) -> Result<(), Vec<FolderProblem>> {
     check_rules(folder).map(|_| ())
 }
 
+/// Rules with which nothing is wrong.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct SoundRules {
+    /// Rules that no generated command got past.
+    pub(super) notes: Vec<FolderProblem>,
+    /// Cases that came out as they say.
+    pub(super) cases: usize,
+}
+
 /// Checks `domain.toml` and the cases. Takes up to a few seconds, and is not part of what a writer checks of a definition
-/// that was applied to its log. Returns notes: rules that no generated command got past.
+/// that was applied to its log.
 ///
 /// # Errors
 /// All problems that were found.
-pub(super) fn check_rules(folder: &LogFolder) -> Result<Vec<FolderProblem>, Vec<FolderProblem>> {
+pub(super) fn check_rules(folder: &LogFolder) -> Result<SoundRules, Vec<FolderProblem>> {
     let cases: Vec<(&String, &String)> = folder.files.iter().filter(|(path, _)| path.starts_with(CASES)).collect();
     let Some(rules) = folder.domain() else {
         let undecided = folder.files.keys().find(|path| path.starts_with(COMMANDS)).map(|command| FolderProblem {
@@ -36,13 +45,20 @@ pub(super) fn check_rules(folder: &LogFolder) -> Result<Vec<FolderProblem>, Vec<
             file: (*file).clone(),
             problem: "a case needs rules, and the folder has no domain.toml".to_owned(),
         };
-        return or_problems(vec![], undecided.into_iter().chain(cases.iter().map(lone)).collect());
+        return or_problems(SoundRules::default(), undecided.into_iter().chain(cases.iter().map(lone)).collect());
     };
     let sound = DeclaredDomain::load(folder.definition.clone(), LogFolder::DOMAIN, rules)
         .and_then(|domain| domain.check_generated(LogFolder::DOMAIN, rules).map(|untried| (domain, untried)));
     let (domain, untried) = sound.map_err(problems)?;
-    let failed = cases.iter().filter_map(|(file, text)| domain.check_cases(file, text).err());
-    or_problems(untried.into_iter().map(of_folder).collect(), failed.flat_map(problems).collect())
+    let mut sound = SoundRules { notes: untried.into_iter().map(of_folder).collect(), cases: 0 };
+    let mut failed = Vec::new();
+    for (file, text) in cases {
+        match domain.check_cases(file, text) {
+            Ok(count) => sound.cases += count,
+            Err(error) => failed.extend(problems(error)),
+        }
+    }
+    or_problems(sound, failed)
 }
 
 fn or_problems<T>(sound: T, problems: Vec<FolderProblem>) -> Result<T, Vec<FolderProblem>> {
@@ -76,6 +92,6 @@ mod tests {
             "{problems:#?}"
         );
         files.retain(|path, _| !path.starts_with(COMMANDS));
-        assert_eq!(check_rules(&LogFolder::from_files(files).unwrap()), Ok(vec![]));
+        assert_eq!(check_rules(&LogFolder::from_files(files).unwrap()), Ok(SoundRules::default()));
     }
 }

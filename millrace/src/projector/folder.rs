@@ -54,7 +54,7 @@ async fn apply_folder(
     name: Option<&str>,
     start_over: bool,
 ) -> anyhow::Result<millrace_sql_projector::Applied> {
-    let mut folder = read(dir)?;
+    let mut folder = read(settings, dir).await?;
     if let Some(name) = name {
         folder = folder.with_name(name).map_err(|problem| SqlProjectorError::Refused(vec![problem]))?;
     }
@@ -62,7 +62,7 @@ async fn apply_folder(
         let problem = format!("name: this program has a projector {} of its own: choose another name", folder.name);
         return Err(refused(ProjectorFolder::PROJECTOR, problem).into());
     }
-    let mut sources = Sources::open(settings, &folder).await?;
+    let mut sources = Sources::open(settings, &folder.log).await?;
     let Sources { client, log, schemas } = &mut sources;
     if start_over && let Some(why) = deleted_beginning(&settings.load()?, log).await? {
         return Err(refused("--start-over", why).into());
@@ -75,20 +75,34 @@ async fn check_folder(
     arguments: &SettingsArguments,
     dir: &Path,
 ) -> anyhow::Result<millrace_sql_projector::Checked> {
-    let folder = read(dir)?;
-    let mut sources = Sources::open(arguments, &folder).await?;
+    let folder = read(arguments, dir).await?;
+    let mut sources = Sources::open(arguments, &folder.log).await?;
     let Sources { client, log, schemas } = &mut sources;
     let mut settings = arguments.load()?;
     log.as_str().clone_into(&mut settings.log);
     let described = logs.find(&settings).await?;
-    Ok(millrace_sql_projector::check(client, &folder, schemas, &described.definition().stream_types).await?)
+    Ok(millrace_sql_projector::check(client, &folder, schemas, &described.stream_types()).await?)
 }
 
-fn read(dir: &Path) -> anyhow::Result<ProjectorFolder> {
+async fn read(arguments: &SettingsArguments, dir: &Path) -> anyhow::Result<ProjectorFolder> {
     if !dir.is_dir() {
         return Err(Usage(format!("{} is not a folder", dir.display())).into());
     }
-    Ok(ProjectorFolder::read(dir).map_err(SqlProjectorError::Refused)?)
+    match ProjectorFolder::read(dir) {
+        Ok(folder) => Ok(folder),
+        Err(problems) => {
+            // an event whose name is mistyped in projector.toml lacks its statement, too
+            let mut all = unknown_events(arguments, dir).await.unwrap_or_default();
+            all.extend(problems);
+            Err(SqlProjectorError::Refused(all).into())
+        }
+    }
+}
+
+async fn unknown_events(arguments: &SettingsArguments, dir: &Path) -> anyhow::Result<Vec<FolderProblem>> {
+    let Some((log, reads)) = ProjectorFolder::reads_in(dir) else { return Ok(vec![]) };
+    let sources = Sources::open(arguments, &log).await?;
+    Ok(reads.unknown(&sources.log, &sources.schemas))
 }
 
 fn refused(file: &str, problem: String) -> SqlProjectorError {
@@ -121,10 +135,10 @@ struct Sources {
 
 impl Sources {
     /// The log is the one of the flag `--log`, or else the folder's.
-    async fn open(arguments: &SettingsArguments, folder: &ProjectorFolder) -> anyhow::Result<Self> {
+    async fn open(arguments: &SettingsArguments, of_folder: &LogName) -> anyhow::Result<Self> {
         let settings = arguments.load()?;
         let client = connect(&settings).await?;
-        let log = arguments.log.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| folder.log.clone());
+        let log = arguments.log.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| of_folder.clone());
         let schemas = newest_schemas(&client, &Log::open(&client, log.clone()).await?).await?;
         Ok(Self { client, log, schemas })
     }

@@ -75,18 +75,22 @@ impl CheckReport {
     }
 
     pub(super) fn text(&self) -> String {
-        let Some(Checked { projector, events, refused, refusal }) = &self.checked else {
+        let Some(Checked { projector, events, refused, refusal, unchecked }) = &self.checked else {
             return listed(format!("{}: refused", self.folder), &self.problems);
         };
         let ok =
             format!("projector {projector}: ok; {events} generated events leave the same rows in batches of any size");
-        match refusal {
-            None => ok,
-            Some(refusal) => format!(
-                "{ok}\n  {refused} of them can't be applied at all; such an event would stop its partition:\n    {}",
-                escaped(refusal)
-            ),
-        }
+        let refusal = refusal.iter().map(|refusal| {
+            let stops = "of them can't be applied at all; such an event would stop its partition";
+            format!("{refused} {stops}:\n    {}", escaped(refusal))
+        });
+        let unchecked = unchecked.iter().map(|file| {
+            format!(
+                "note: {file} never changed a row, so the check says nothing of it: see that its WHERE and JOIN can find \
+                 rows that the other statements make"
+            )
+        });
+        refusal.chain(unchecked).fold(ok, |text, line| format!("{text}\n  {line}"))
     }
 }
 

@@ -249,6 +249,10 @@ fn refusal(statement: &Statement, error: tokio_postgres::Error) -> Result<Folder
     };
     let columns = match inner.code().code() {
         "42703" => format!("; batch has {}", statement.columns_in_words()),
+        // a syntax error has a place; that there is more than one statement has none
+        "42601" if inner.position().is_none() => {
+            ": a file has one statement; write WITH … AS (…) to do several things in one".to_owned()
+        }
         _ => String::new(),
     };
     Ok(FolderProblem { file: statement.file.clone(), problem: format!("{place}{}{columns}", in_words(&error)) })

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use millrace_projector_runner::Generation;
-use millrace_schemas::{FolderProblem, LogName};
+use millrace_schemas::{FolderProblem, LogName, RecordSchema};
 use toml::{Table, Value};
 
 /// Largest file, in bytes.
@@ -45,6 +45,16 @@ impl Reads {
         matches!(self, Self::Types(types) if types.iter().any(|known| known == event))
     }
 
+    /// The event types that the log does not have; `schemas` are those of its events.
+    pub fn unknown(&self, log: &LogName, schemas: &BTreeMap<String, &'static RecordSchema>) -> Vec<FolderProblem> {
+        let Self::Types(types) = self else { return vec![] };
+        let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
+        let unknown = types.iter().filter(|event| !schemas.contains_key(*event));
+        let has =
+            |event: &String| format!("[reads] the log {log} has no event type {event}; it has {}", known.join(", "));
+        unknown.map(|event| problem(ProjectorFolder::PROJECTOR, has(event))).collect()
+    }
+
     /// The file of each statement.
     fn files(&self) -> Vec<String> {
         match self {
@@ -68,6 +78,13 @@ impl ProjectorFolder {
     /// All problems that were found.
     pub fn read(dir: &Path) -> Result<Self, Vec<FolderProblem>> {
         Self::from_files(files_in(dir)?)
+    }
+
+    /// What `projector.toml` in the folder `dir` says it reads, whatever else is wrong with the folder; `None` when it
+    /// can't be read.
+    pub fn reads_in(dir: &Path) -> Option<(LogName, Reads)> {
+        let files = files_in(dir).ok()?;
+        parse(files.get(Self::PROJECTOR)).ok().map(|(_, log, reads)| (log, reads))
     }
 
     /// Checks the files, and reads the description from them.
@@ -283,6 +300,18 @@ mod tests {
         refused(TOML, &all, "on_OrderPaid.sql: projector.toml does not read OrderPaid");
         refused(TOML, &["on_OrderPlaced.sql"], "tables.sql: the file is missing");
         refused(TOML, &["tables.sql", "on_OrderPlaced.sql", "more.sql"], "more.sql: a projector has no such file");
+    }
+
+    #[test]
+    fn an_event_type_that_the_log_does_not_have_is_named_with_those_that_it_has() {
+        let text = r#"{"type": "record", "name": "OrderPlaced", "fields": []}"#;
+        let placed = RecordSchema::parse(millrace_schemas::Topic::Events, 7, text).unwrap();
+        let schemas = BTreeMap::from([("OrderPlaced".to_owned(), placed)]);
+        let (log, reads) = ("orders".parse().unwrap(), Reads::Types(vec!["OrderPlace".into(), "OrderPlaced".into()]));
+        let unknown: Vec<String> = reads.unknown(&log, &schemas).iter().map(ToString::to_string).collect();
+        let expected = "projector.toml: [reads] the log orders has no event type OrderPlace; it has OrderPlaced";
+        assert_eq!(unknown, [expected]);
+        assert_eq!(Reads::All.unknown(&log, &schemas), []);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod reduce;
 mod role;
 mod rounds;
 mod statement;
+mod stream_types;
 mod tables;
 mod volatile;
 
@@ -31,3 +32,4 @@ pub use definition::{StoredProjector, log_of, names, names_of_log, stored, store
 pub use error::SqlProjectorError;
 pub use folder::{ProjectorFolder, Reads};
 pub use projector::SqlProjector;
+pub use stream_types::StreamTypes;

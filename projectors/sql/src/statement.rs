@@ -46,7 +46,7 @@ impl Statements {
         folder: &ProjectorFolder,
         schemas: &BTreeMap<String, &'static RecordSchema>,
     ) -> Result<Self, Vec<FolderProblem>> {
-        let mut problems = Vec::new();
+        let mut problems = folder.reads.unknown(&folder.log, schemas);
         let mut statements = Vec::new();
         let types = match &folder.reads {
             Reads::All => {
@@ -64,7 +64,7 @@ impl Statements {
             match schemas.get(event).map(|reader| Statement::of_type(reader, &file, folder.text(&file))) {
                 Some(Ok(statement)) => statements.push(statement),
                 Some(Err(problem)) => problems.push(FolderProblem { file, problem }),
-                None => problems.push(unknown_event(folder, event, schemas)),
+                None => {} // said above
             }
         }
         if problems.is_empty() { Ok(Self(statements)) } else { Err(problems) }
@@ -87,16 +87,6 @@ impl Statements {
         }
         Ok(())
     }
-}
-
-fn unknown_event(
-    folder: &ProjectorFolder,
-    event: &str,
-    schemas: &BTreeMap<String, &'static RecordSchema>,
-) -> FolderProblem {
-    let known: Vec<&str> = schemas.keys().map(String::as_str).collect();
-    let problem = format!("[reads] the log {} has no event type {event}; it has {}", folder.log, known.join(", "));
-    FolderProblem { file: ProjectorFolder::PROJECTOR.to_owned(), problem }
 }
 
 impl Statement {

@@ -6,12 +6,14 @@
 //! is an error.
 
 mod from_json;
+mod readable;
 mod to_json;
 
 use serde_json::Value as Json;
 
 pub use from_json::avro_from_json;
 pub(crate) use from_json::{avro_from_default, misfit_of_serialized};
+pub(crate) use readable::with_texts_of_times;
 pub use to_json::json_from_avro;
 
 /// Where and why a JSON value does not fit its schema.

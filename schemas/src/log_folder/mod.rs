@@ -6,6 +6,7 @@ mod problems;
 mod read;
 mod records;
 mod shape;
+mod unknown_type;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::files::{FileKind, classify};
 use super::problems::Problems;
-use super::shape;
+use super::{shape, unknown_type};
 use crate::definition::{SchemaError, Topic};
 use crate::evolution::incompatibilities;
 use crate::{Incompatibility, LogDefinition, RecordDefinition, strict_json};
@@ -116,8 +116,11 @@ fn check_evolution(versions: &[RecordFile<'_>], problems: &mut Problems) {
 fn parse(topic: Topic, name: &str, text: &str) -> Result<RecordDefinition, Vec<String>> {
     let one = |problem: String| vec![problem];
     // serde_json refuses JSON that is nested too deeply, so the parser of schemas meets none
-    strict_json::from_slice(text.as_bytes()).map_err(|error| one(format!("it is not JSON: {error}")))?;
-    let record = RecordDefinition::parse(topic, text).map_err(|error| one(refusal(&error)))?;
+    let json = strict_json::from_slice(text.as_bytes()).map_err(|error| one(format!("it is not JSON: {error}")))?;
+    let record = RecordDefinition::parse(topic, text).map_err(|error| match unknown_type::problem(&json) {
+        Some(problem) if !problem.path.is_empty() => one(problem.to_string()),
+        _ => one(refusal(&error)),
+    })?;
     let mut found = shape::problems(text);
     if record.name != name {
         found.push(format!("the record is named {}: name it {name}, as the file, or rename the file", record.name));

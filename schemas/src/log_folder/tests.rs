@@ -155,7 +155,7 @@ fn a_schema_that_is_no_records_is_refused() {
     refused(&[("events/OrderPaid.avsc", "{\"type\": \"record\", \"type\": \"record\"}")], "it is not JSON");
     refused(&[("events/OrderPaid.avsc", "{\"type\": \"text\"}")], "it is not an Avro schema");
     refused(&[("events/OrderPaid.avsc", "\"string\"")], "it is not a record");
-    event_refused(json!([{"name": "a", "type": "strin"}]), "it is not an Avro schema");
+    event_refused(json!([{"name": "a", "type": "strin"}]), "a: there is no type strin");
     event_refused(json!([{"name": "next", "type": ["null", "OrderPaid"], "default": null}]), "inside itself");
     let item = json!({"type": "record", "name": "Item", "fields": []});
     event_refused(json!([{"name": "a", "type": item}, {"name": "b", "type": "Item"}]), "it uses a named type twice");
@@ -268,7 +268,7 @@ fn each_version_is_compatible_with_every_earlier_one() {
     let moved = one.replace("\"shop\"", "\"store\"");
     refused(
         &[("events/OrderPaid.v1.avsc", &one), ("events/OrderPaid.avsc", &moved)],
-        "the type was the record shop.OrderPaid and is the record store.OrderPaid now",
+        "the record was named shop.OrderPaid with its namespace, and is store.OrderPaid now",
     );
 }
 
@@ -344,4 +344,13 @@ fn a_symbolic_link_is_not_followed() {
     std::os::unix::fs::symlink("/etc", folder.0.join("cases")).unwrap();
     let found = folder.problems();
     assert!(found.len() == 2 && found.iter().all(|problem| problem.contains("symbolic link")), "{found:?}");
+}
+
+#[test]
+fn a_type_that_does_not_exist_is_named_with_its_field() {
+    event_refused(json!([{"name": "id", "type": "strng"}]), "events/OrderPaid.avsc: id: there is no type strng");
+    let items = json!({"type": "array", "items": {"type": "record", "name": "Item", "fields": [
+        {"name": "sku", "type": ["null", "txt"]}]}});
+    event_refused(json!([{"name": "items", "type": items}]), "items[].sku: there is no type txt: write one of null");
+    event_refused(json!([{"name": "tags", "type": "array", "items": "string"}]), "tags: there is no type array");
 }

@@ -16,7 +16,7 @@ use serde_avro_fast::de::DeserializerState;
 use serde_avro_fast::ser::SerializerConfig;
 use serde_json::Value as Json;
 
-use crate::avro_json::{Mismatch, avro_from_json, json_from_avro, misfit_of_serialized};
+use crate::avro_json::{Mismatch, avro_from_json, json_from_avro, misfit_of_serialized, with_texts_of_times};
 use crate::codec::{DecodeError, EncodeError};
 use crate::definition::{SchemaError, Topic, parse_record};
 use crate::logical::DecimalType;
@@ -177,6 +177,15 @@ impl RecordSchema {
     pub fn json(&self, datum: &[u8]) -> Result<Json, DecodeError> {
         let mismatch = |m: Mismatch| DecodeError::unreadable("schema_mismatch", format!("{}: {m}", self.name));
         json_from_avro(self.avro, &self.value(datum)?).map_err(mismatch)
+    }
+
+    /// The same, with dates and times as texts: for messages, not for programs.
+    ///
+    /// # Errors
+    /// As [`RecordSchema::json`].
+    pub fn readable_json(&self, datum: &[u8]) -> Result<Json, DecodeError> {
+        let mismatch = |m: Mismatch| DecodeError::unreadable("schema_mismatch", format!("{}: {m}", self.name));
+        json_from_avro(self.avro, &with_texts_of_times(self.value(datum)?)).map_err(mismatch)
     }
 
     /// Checks bytes from outside before anybody decodes them. They must be exactly one datum of this schema, must not

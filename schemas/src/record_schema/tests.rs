@@ -130,8 +130,8 @@ fn what_no_reader_of_a_logical_type_would_take_is_refused() {
         ("price", serde_json::json!(12.5), "price: expected a decimal as a text, such as \"12.50\", found a fraction"),
         ("id", serde_json::json!("42"), "id: \"42\" is not a uuid"),
         ("opens", serde_json::json!(86_400_000), "opens: 86400000 is not a time of day"),
-        ("opens", serde_json::json!("9:30"), "opens: not a time of day"),
-        ("local", serde_json::json!("1970-01-01T00:00:00Z"), "local: not a local time"),
+        ("opens", serde_json::json!("9:30"), "opens: \"9:30\" is not a time of day"),
+        ("local", serde_json::json!("1970-01-01T00:00:00Z"), "local: \"1970-01-01T00:00:00Z\" is not a local time"),
     ] {
         let mut json = logical();
         json[field] = value;
@@ -182,4 +182,17 @@ fn a_rust_value_that_does_not_fit_is_refused_with_its_place() {
     assert!(schema.encode(&order(1)).is_ok());
     let refused = schema.encode(&order(1 << 40)).unwrap_err();
     assert_eq!(refused.problem(), "items[0].quantity: expected a whole number of 32 bits, found 1099511627776");
+}
+
+#[test]
+fn dates_and_times_are_shown_as_they_may_be_written() {
+    let text = r#"{"type": "record", "name": "R", "fields": [
+        {"name": "day", "type": ["null", {"type": "int", "logicalType": "date"}]},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "opens", "type": {"type": "array", "items": {"type": "int", "logicalType": "time-millis"}}},
+        {"name": "local", "type": {"type": "long", "logicalType": "local-timestamp-millis"}}]}"#;
+    let schema = RecordSchema::parse(Topic::Events, 7, text).unwrap();
+    let written = serde_json::json!({"day": "2026-12-24", "at": "2026-12-24T18:00:00.5Z", "opens": ["09:30:00"],
+        "local": "2026-12-24T18:00:00"});
+    assert_eq!(schema.readable_json(&schema.encode_json(&written).unwrap()).unwrap(), written);
 }

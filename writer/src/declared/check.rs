@@ -73,6 +73,21 @@ pub(super) fn check(
     check_parsed(&parsed, wanted, scope, slots)
 }
 
+/// Parses and checks an expression whose value goes where a `wanted` one is needed; `what` names it in messages.
+///
+/// # Errors
+/// Everything that is wrong with it, a sentence each.
+pub(super) fn check_named(
+    text: &str,
+    wanted: &Type,
+    what: &str,
+    scope: &Scope,
+    slots: &mut Slots,
+) -> Result<Checked, Vec<String>> {
+    let parsed = syntax::parse(text).map_err(|problem| vec![problem])?;
+    checked(scope, slots, |checker| checker.wanted(&parsed, wanted, what))
+}
+
 /// Checks an expression that is parsed already.
 ///
 /// # Errors
@@ -83,11 +98,19 @@ pub(super) fn check_parsed(
     scope: &Scope,
     slots: &mut Slots,
 ) -> Result<Checked, Vec<String>> {
-    let mut checker = Checker { scope, slots, locals: Vec::new(), problems: Vec::new(), depth: 0 };
-    let checked = match wanted {
+    checked(scope, slots, |checker| match wanted {
         Some(wanted) => checker.wanted(parsed, wanted, "the expression"),
         None => checker.expression(parsed, None),
-    };
+    })
+}
+
+fn checked(
+    scope: &Scope,
+    slots: &mut Slots,
+    check: impl FnOnce(&mut Checker<'_>) -> Checked,
+) -> Result<Checked, Vec<String>> {
+    let mut checker = Checker { scope, slots, locals: Vec::new(), problems: Vec::new(), depth: 0 };
+    let checked = check(&mut checker);
     if checker.slots.overflowed {
         let most = u16::MAX;
         checker.problem(format!("the streams and macros of these rules need more than {most} places: use fewer"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::check::{Checked, Scope, Slots, check};
+use super::check::{Checked, Scope, Slots, check, check_named};
 use super::evaluate::{Let, Node};
 use super::file::{CommandRules as CommandFile, EmitRule, RejectRule};
 use super::problem::Problems;
@@ -316,6 +316,17 @@ impl<'r> CommandCompiler<'r> {
         place
     }
 
+    /// The value of an event's field. A problem names the field, which `copy` does not.
+    fn field(&mut self, text: &Sourced, name: &str, wanted: &Type, scope: &Scope) -> Option<Node> {
+        match check_named(&text.text, wanted, &format!("the field {name}"), scope, &mut self.slots) {
+            Ok(checked) => Some(checked.node),
+            Err(found) => {
+                found.into_iter().for_each(|problem| self.problems.add(&text.at, problem));
+                None
+            }
+        }
+    }
+
     /// The fields of an event: what `data` says, what is copied, or their defaults.
     fn data(&mut self, rule: &EmitRule, event: &Arc<RecordType>, scope: &Scope) -> Option<Vec<Node>> {
         for (name, text) in rule.data.iter().filter(|(name, _)| event.field(name).is_none()) {
@@ -342,9 +353,7 @@ impl<'r> CommandCompiler<'r> {
                 _ => None,
             });
             match (set, &field.default) {
-                (Some(text), _) => {
-                    nodes.push(self.checked(&text, Some(&field.type_), scope).map(|checked| checked.node))
-                }
+                (Some(text), _) => nodes.push(self.field(&text, &field.name, &field.type_, scope)),
                 (None, Some(default)) => nodes.push(Some(Node::Constant(default.clone()))),
                 (None, None) => {
                     let (event, name) = (&event.name, &field.name);

@@ -126,6 +126,17 @@ pub(super) struct Let {
     pub of_command: bool,
 }
 
+/// Why an expression has no value: the part of it that this node is the value of is null.
+fn is_null(node: &Node) -> Fault {
+    match node {
+        Node::Path { name, .. } => Fault::failed(format!("{name} is null here: ask {name} != null first")),
+        Node::Field { name, .. } => {
+            Fault::failed(format!("the field {name} is null here: ask … .{name} != null first"))
+        }
+        _ => Fault::failed("a value is null here: ask … != null first"),
+    }
+}
+
 /// The variables of one decision, and its steps.
 #[derive(Debug)]
 pub(super) struct Frame<'r> {
@@ -221,7 +232,7 @@ impl<'r> Frame<'r> {
             }
             Node::Over { list, slot, each } => self.over(list, *slot, each),
             Node::Present(inner) => match self.value(inner)? {
-                Value::Null => Err(Fault::failed("a value is null where none may be")),
+                Value::Null => Err(is_null(inner)),
                 value => Ok(value),
             },
         }
@@ -316,7 +327,12 @@ impl<'r> Frame<'r> {
 
     fn call(&mut self, function: Function, arguments: &[Node]) -> Evaluated {
         let values = self.all(arguments)?;
-        let [first, rest @ ..] = &*values else { return Err(Fault::failed("a function without arguments")) };
+        let ([first, rest @ ..], [node, ..]) = (&*values, arguments) else {
+            return Err(Fault::failed("a function without arguments"));
+        };
+        if *first == Value::Null {
+            return Err(is_null(node));
+        }
         self.charge(match (function, first) {
             (Function::Sum, Value::List(items)) => items.len() as u64,
             // hashing an item costs about as much as two operations
@@ -330,7 +346,6 @@ impl<'r> Frame<'r> {
             Function::Contains => Value::Bool(text_of(first)?.contains(second()?)),
             Function::StartsWith => Value::Bool(text_of(first)?.starts_with(second()?)),
             Function::EndsWith => Value::Bool(text_of(first)?.ends_with(second()?)),
-            Function::String if *first == Value::Null => return Err(unfit("a value", first)),
             Function::String => Value::text(&first.to_string()),
             Function::Sum => Value::Int(sum(items(first)?)?),
             Function::Distinct => distinct(items(first)?),
@@ -338,8 +353,11 @@ impl<'r> Frame<'r> {
     }
 
     fn over(&mut self, list: &Node, slot: u16, each: &Each) -> Evaluated {
-        let list = self.value(list)?;
-        let items = items(&list)?;
+        let within = self.value(list)?;
+        if within == Value::Null {
+            return Err(is_null(list));
+        }
+        let items = items(&within)?;
         let holds = |frame: &mut Self, item: &Value, node: &Node| {
             frame.slots[usize::from(slot)] = item.clone();
             let held = frame.bool(node);

@@ -38,6 +38,7 @@ mod tree;
 mod types;
 mod value;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use millrace_schemas::{DecodeError, LogDefinition, Received, RecordSchema, StreamId};
@@ -115,6 +116,11 @@ impl DeclaredDomain {
         let untried = generated::run(&self.rules, source::literals(text), &mut problems);
         let untried = untried.into_iter().map(|(at, note)| problems.note(at, note)).collect();
         problems.or(untried)
+    }
+
+    /// By event, the types of the streams that the rules put it on. An event that no rule mentions is missing.
+    pub fn stream_types_of_events(&self) -> BTreeMap<String, Vec<String>> {
+        self.rules.stream_types_of_events()
     }
 
     /// What makes states of events: the expressions, and the schemas of the events that they read. Domains with equal

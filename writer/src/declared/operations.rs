@@ -61,7 +61,7 @@ pub(super) fn field_of(value: &Value, fields: &[u16], name: &str) -> Evaluated {
 
 pub(super) fn unfit(wanted: &str, value: &Value) -> Fault {
     match value {
-        Value::Null => Fault::failed(format!("a value is null where {wanted} is needed")),
+        Value::Null => Fault::failed(format!("a value is null where {wanted} is needed: ask … != null first")),
         _ => Fault::failed(format!("a value is not {wanted}")),
     }
 }

@@ -1,6 +1,6 @@
 //! The checked rules of a log: what `domain.toml` says, ready to be evaluated.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use millrace_schemas::RecordSchema;
@@ -28,6 +28,34 @@ impl Rules {
         let EventRules { name, fold, .. } = &self.events[usize::from(event)];
         let belongs = &self.states[usize::from(fold.as_ref()?.state)].stream_type;
         (belongs != stream_type).then(|| format!("{name} belongs to streams of type {belongs}, not {stream_type}"))
+    }
+}
+
+impl Rules {
+    /// By event, the types of the streams that it comes to: the one whose state it changes, or else those that a command
+    /// emits it to.
+    pub fn stream_types_of_events(&self) -> BTreeMap<String, Vec<String>> {
+        let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut add = |event: &EventRules, stream_type: &String| {
+            let known = types.entry(event.name.clone()).or_default();
+            if !known.contains(stream_type) {
+                known.push(stream_type.clone());
+            }
+        };
+        for event in &self.events {
+            if let Some(state) = event.fold.as_ref().and_then(|fold| self.states.get(usize::from(fold.state))) {
+                add(event, &state.stream_type);
+            }
+        }
+        for command in &self.commands {
+            for emit in &command.emit {
+                let event = self.events.get(usize::from(emit.event)).filter(|event| event.fold.is_none());
+                if let (Some(event), Some(stream)) = (event, command.streams.get(emit.stream)) {
+                    add(event, &stream.type_);
+                }
+            }
+        }
+        types
     }
 }
 

@@ -9,6 +9,9 @@ use super::types::list;
 /// Largest file of rules or cases, in bytes.
 const MAX_FILE: usize = 256 * 1024;
 
+/// Longest part of a line in a message, in characters.
+const MAX_SHOWN: usize = 80;
+
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
@@ -42,7 +45,10 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> Option<Tree> {
         Ok(document) => Some(lines.table(document.as_table(), start)),
         Err(error) => {
             let line = error.span().map_or(1, |span| lines.line(span.start));
-            problems.add(&At { line, field: String::new() }, format!("not TOML: {}", error.message()));
+            // the parser says "duplicate key" without the key
+            let shown: String = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
+            let problem = format!("not TOML: {}, in `{shown}`", error.message());
+            problems.add(&At { line, field: String::new() }, problem);
             None
         }
     }

@@ -48,6 +48,10 @@ then = [{ stream = "order-8", event = "OrderPlaced", data = { order_id = "8" } }
 "#;
     let refused = domain.check_cases("cases/a.toml", case).unwrap_err().to_string();
     assert!(refused.contains("the log has no streams of type ordr; there are: order"), "{refused}");
+
+    let unsound = case.replace("ordr-7", "order-8").replace("{ order_id = \"7\" }", "{ id = \"7\" }");
+    let refused = domain.check_cases("cases/a.toml", &unsound).unwrap_err().to_string();
+    assert!(refused.contains("no field \"id\"") && !refused.contains("contradicts"), "only the cause: {refused}");
 }
 
 #[test]

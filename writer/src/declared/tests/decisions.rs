@@ -32,7 +32,7 @@ fn an_event_of_an_older_version_is_folded_as_one_of_the_newest() {
 #[test]
 fn what_only_data_shows_is_found_on_generated_data() {
     for (condition, expected) in [
-        ("command.note.size() > 5", "a value is null"),
+        ("command.note.size() > 5", "command.note is null here: ask command.note != null first"),
         ("state.total > 5", "state.total is not set: ask has(state.total) first"),
         ("command.items[0].quantity > 5", "a list of 0 items has no item 0"),
         ("5 / command.items.size() > 5", "it divides by zero"),

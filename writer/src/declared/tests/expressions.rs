@@ -60,6 +60,15 @@ fn a_wrong_name_is_refused_with_its_line_and_the_names_that_exist() {
 }
 
 #[test]
+fn a_field_whose_copy_does_not_fit_is_named() {
+    let text = PLACE.replace(r#""order_id", "type": "string""#, r#""order_id", "type": "long""#);
+    let definition = LogDefinition::parse("orders", &[&text], &[PLACED]).unwrap();
+    let rules = rules_with("false").replace("+ command.order_id", "+ string(command.order_id)");
+    let refused = sound(definition, "order", &rules).unwrap_err().to_string();
+    assert!(refused.contains("emit[0].copy: the field order_id is an int, but a text is needed"), "{refused}");
+}
+
+#[test]
 fn a_wrong_type_is_refused() {
     for (condition, expected) in [
         ("command.order_id > 5", "a text can't be compared with an int"),

@@ -66,7 +66,7 @@ fn what_stands_behind_a_check_of_a_texts_form_or_of_a_value_is_tried() {
         &["!('channel' in command.labels)", "command.labels['channel'] != 'web'"],
     ] {
         let refused = behind(rejects).err().unwrap_or_else(|| panic!("{rejects:?} keeps everything away")).to_string();
-        assert!(refused.contains("a value is null where a list is needed"), "{refused}");
+        assert!(refused.contains("command.note is null here: ask command.note != null first"), "{refused}");
     }
 }
 
@@ -79,7 +79,7 @@ fn what_depends_on_the_state_that_earlier_commands_leave_is_tried() {
     ] {
         let refused = with_last(rejects, &format!("{reached} && command.note.size() > 5"));
         let refused = refused.err().unwrap_or_else(|| panic!("{reached} is never so")).to_string();
-        assert!(refused.contains("a value is null where a list is needed"), "{refused}");
+        assert!(refused.contains("command.note is null here: ask command.note != null first"), "{refused}");
     }
 }
 

@@ -120,9 +120,9 @@ fn whatever_else_rules_would_do_with_a_decimal_or_uuid_is_refused() {
         assert!(refused.contains(expected), "{refused}");
     }
     for (data, expected) in [
-        ("wide = \"command.price\"", "data.wide: the expression is a decimal(10, 2), but a decimal(20, 2) is needed"),
-        ("price = \"command.id\"", "data.price: the expression is a uuid, but a decimal(10, 2) is needed"),
-        ("id = \"string(command.id)\"", "data.id: the expression is a text, but a uuid is needed"),
+        ("wide = \"command.price\"", "data.wide: the field wide is a decimal(10, 2), but a decimal(20, 2) is needed"),
+        ("price = \"command.id\"", "data.price: the field price is a uuid, but a decimal(10, 2) is needed"),
+        ("id = \"string(command.id)\"", "data.id: the field id is a text, but a uuid is needed"),
         ("price = \"'x'\"", "data.price: \"x\" is not a decimal"),
     ] {
         let refused = parse(&rules("false", data)).unwrap_err().to_string();
