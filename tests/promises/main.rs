@@ -106,6 +106,7 @@ fn main() -> ExitCode {
         taken_up::promises(),
         older_domain::promises(),
         visible::promises(),
+        told::promises(),
         traces::promises(),
         metadata::promises(),
         events::promises(),
