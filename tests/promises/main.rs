@@ -103,6 +103,7 @@ fn main() -> ExitCode {
         rebuild::promises(),
         taken_up::promises(),
         visible::promises(),
+        told::promises(),
         traces::promises(),
         metadata::promises(),
         evolving::promises(),
