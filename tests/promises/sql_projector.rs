@@ -270,7 +270,7 @@ async fn a_statement_that_depends_on_where_batches_end_is_refused_with_the_event
         (placed.replace("t.orders + excluded.orders", "t.orders + 1"), "totals: {"),
         // two rows of one key
         (
-            "INSERT INTO totals AS t SELECT customer_id, _recorded_at::date, currency, 1, 0, total_minor FROM batch \
+            "INSERT INTO totals AS t SELECT customer_id, _recorded_at::date, currency, 1, 0, 0 FROM batch \
              ON CONFLICT (customer_id, day, currency) DO UPDATE SET orders = t.orders + 1"
                 .to_owned(),
             "ON CONFLICT DO UPDATE command cannot affect row a second time",

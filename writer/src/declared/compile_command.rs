@@ -361,7 +361,10 @@ impl<'r> CommandCompiler<'r> {
                         Type::Unusable(why) => {
                             format!("rules can't give {event} its field {name}, which is {why}: let it have a default")
                         }
-                        _ => format!("{event} needs the field {name}: add it to `data`"),
+                        _ => format!(
+                            "{event} needs the field {name}: add it to `data`; if the log has such events without it, the \
+                             schema has to give it a default"
+                        ),
                     };
                     self.problems.add(&rule.at, problem);
                     nodes.push(None);

@@ -105,3 +105,13 @@ emit = [{ event = "OrderPlaced", when = "quantity > 0", data = { order_id = "ite
     assert_eq!(shown.collect::<Vec<_>>(), [(0, 4), (1, 2)]);
     assert_eq!(decide(&domain, order(vec![])).unwrap_err().code, "no_streams");
 }
+
+#[test]
+fn the_rules_say_on_which_streams_an_event_is() {
+    let folded = rules_with("false");
+    let emitted = folded.lines().filter(|line| !line.starts_with("[state") && !line.starts_with("OrderPlaced"));
+    for rules in [folded.clone(), emitted.collect::<Vec<_>>().join("\n")] {
+        let streams = parse(&rules).unwrap().stream_types_of_events();
+        assert_eq!(streams.get("OrderPlaced"), Some(&vec!["order".to_owned()]), "{rules}");
+    }
+}
