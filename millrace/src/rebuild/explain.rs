@@ -12,6 +12,7 @@ use millrace_runtime::postgres;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use super::be_the_only_one;
 use super::report::cause;
 use super::target::Target;
 use crate::cli::{ExplainArguments, SettingsArguments};
@@ -64,6 +65,7 @@ pub async fn explain(
     let until = checkpoints(&*moment, &live.schema, target.log.name()).await?.into_iter().collect();
     let now = row.read(&*moment, &live.schema).await?;
     moment.commit().await?;
+    be_the_only_one(&client, projector).await?;
     let side = target.side(&mut client, &live).await?;
     let source = postgres::pool(target.settings.postgres_url()?, target.log.name().as_str(), 1)?;
     let (mut events, mut causes, mut made) = (0, VecDeque::new(), None);

@@ -128,7 +128,10 @@ impl Rebuild {
             }
         }
         self.catch_up(&filling).await?;
-        self.copy_offsets(live.as_ref(), &new).await?;
+        if let Err(error) = self.copy_offsets(live.as_ref(), &new).await {
+            // without them, the new group reads the topic from its beginning, and drops what it has
+            eprintln!("millrace: {error:#}; it will read the topic from its beginning");
+        }
         let switched = self.switch(&filling, &new).await?;
         report.filled(filling.pace().applied(), began.elapsed());
         report.switched(switched);
@@ -249,7 +252,7 @@ impl Rebuild {
         let lock = format!("SET LOCAL lock_timeout = '10s'; LOCK TABLE \"{}\".checkpoints IN SHARE MODE", live.schema);
         held.batch_execute(&lock).await?;
         let reached = checkpoints(&*held, &live.schema, self.log().name()).await?;
-        filling.fill(&reached.into_iter().collect()).await?;
+        filling.fill_at_once(&reached.into_iter().collect()).await?;
         let mut viewer = self.pool.get().await?;
         let view = viewer.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let view = view.start().await?;
@@ -351,7 +354,7 @@ impl Rebuild {
                 for (partition, position) in &mut reached {
                     *position = (*position).min(heads.get(partition).copied().unwrap_or(0));
                 }
-                filling.fill(&reached).await?;
+                filling.fill_at_once(&reached).await?;
                 Ok(reached)
             };
             let number = new.generation.number;

@@ -33,7 +33,9 @@ pub enum ProjectorError {
         log: String,
     },
     /// Another build of the read model has taken the place of the one that this call fills.
-    #[error("generation {now} of the read model {schema} has taken the place of generation {expected}")]
+    #[error(
+        "generation {now} of the read model {schema} has taken the place of generation {expected}, or another definition"
+    )]
     Superseded {
         /// The read model.
         schema: String,

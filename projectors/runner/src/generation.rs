@@ -36,6 +36,9 @@ impl Generation {
 
     /// Whether a projector can't have this name, because schemas of builds are named so.
     pub fn is_name_of_build(name: &str) -> bool {
+        if name.ends_with("_replay") {
+            return true;
+        }
         let build = name.rsplit_once("_g").map(|(_, number)| number);
         build.is_some_and(|number| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()))
     }
@@ -142,6 +145,7 @@ mod tests {
             assert_eq!(Generation::number_of("by_day", schema), number, "{schema}");
         }
         assert!(Generation::is_name_of_build("by_day_g2") && Generation::is_name_of_build("x_g01"));
+        assert!(Generation::is_name_of_build("by_day_replay"));
         assert!(!Generation::is_name_of_build("big_g") && !Generation::is_name_of_build("by_day_gg2x"));
     }
 }

@@ -98,6 +98,9 @@ pub enum ApplyError {
     /// An event does not fit the type that it was to be decoded to: its partition stops.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The read model is not the one that this projector was made for: it is to be made anew.
+    #[error("another definition of the projector was applied meanwhile")]
+    Superseded,
     /// An event makes no sense to the read model: its partition stops.
     #[error("{0}")]
     Senseless(String),

@@ -49,6 +49,8 @@ pub(crate) enum CommitError {
     Surroundings(String),
     #[error("{0}")]
     Event(String),
+    #[error("another definition of the projector was applied meanwhile")]
+    Superseded,
 }
 
 impl ReadModel {
@@ -92,6 +94,7 @@ impl ReadModel {
             Ok(true) => Ok(Applied::All(Vec::new())),
             Ok(false) => Ok(Applied::Raced),
             Err(Stopped::Shutdown) => Err(Stopped::Shutdown),
+            Err(Stopped::Failed(CommitError::Superseded)) => Err(Stopped::Failed(self.superseded())),
             Err(Stopped::Failed(_)) => self.isolate(batch, incoming).await,
         }
     }
@@ -128,11 +131,17 @@ impl ReadModel {
                 Ok(true) => start = part.end,
                 Ok(false) => return Ok(Applied::Raced),
                 Err(Stopped::Shutdown) => return Err(Stopped::Shutdown),
+                Err(Stopped::Failed(CommitError::Superseded)) => return Err(Stopped::Failed(self.superseded())),
                 Err(Stopped::Failed(error)) if part.len() == 1 => return Ok(Applied::UpTo(start, error)),
                 Err(Stopped::Failed(_)) => size = part.len() / 2,
             }
         }
         Ok(Applied::All(()))
+    }
+
+    fn superseded(&self) -> ProjectorError {
+        let Generation { number, .. } = self.generation;
+        ProjectorError::Superseded { schema: self.schema.clone(), expected: number, now: number }
     }
 
     /// Commits events and checkpoints, however long that takes; false when a checkpoint stands elsewhere.
@@ -204,6 +213,7 @@ impl From<ApplyError> for CommitError {
         match error {
             ApplyError::Postgres(error) => error.into(),
             ApplyError::Decode(error) => Self::Event(error.to_string()),
+            ApplyError::Superseded => Self::Superseded,
             ApplyError::Senseless(reason) => Self::Event(reason),
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Transaction};
-use millrace_projector_runner::{BuildState, Generation, Pause, create_checkpoints, generation, paused};
+use millrace_projector_runner::rebuild::builds;
+use millrace_projector_runner::{BuildState, Generation, Pause, create_checkpoints, paused};
 use millrace_schemas::{FolderProblem, LogName, RecordSchema};
 use serde::Serialize;
 use tokio_postgres::error::ErrorPosition;
@@ -69,9 +70,8 @@ pub async fn apply(
         }
         Some(before) => {
             // instances of the one before see by the number that it is gone
-            if has_table(&transaction, &folder.name, "projector_generation").await? {
-                number = generation(&*transaction, &folder.name).await?.number + 1;
-            }
+            let all = builds(&*transaction, &folder.name).await?;
+            number = all.iter().map(|build| build.generation.number).max().unwrap_or(0) + 1;
             pause = make_room(&transaction, &before, folder, log, start_over).await?;
             if start_over { Ending::StartedOver } else { Ending::Applied }
         }

@@ -58,8 +58,7 @@ impl Projector for SqlProjector {
         Box::pin(async move {
             let begin = transaction.prepare_cached(include_str!("sql/begin.sql")).await?;
             if transaction.query_opt(&begin, &[&self.definition]).await?.is_none() {
-                let again = "another definition of the projector was applied meanwhile: start this one again";
-                return Err(ApplyError::Senseless(again.to_owned()));
+                return Err(ApplyError::Superseded);
             }
             self.statements.apply(transaction, events).await
         })

@@ -185,8 +185,9 @@ pub(crate) async fn advance(
     let prints: Vec<&[u8]> = rows.iter().map(|row| row.prints.as_slice()).collect();
     let statement = transaction.prepare_cached(include_str!("sql/advance.sql")).await?;
     let of_moves: [&(dyn ToSql + Sync); 5] = [&log.as_str(), &partitions, &from, &to, &hashes];
-    let of_rows: [&(dyn ToSql + Sync); 5] = [&row_partitions, &first, &last, &prints, &generation.number];
-    let moved = transaction.execute(&statement, &[of_moves, of_rows].concat()).await?;
+    let of_rows: [&(dyn ToSql + Sync); 6] =
+        [&row_partitions, &first, &last, &prints, &generation.number, &generation.version];
+    let moved = transaction.execute(&statement, &[&of_moves[..], &of_rows[..]].concat()).await?;
     Ok(moved == moves.len() as u64)
 }
 

@@ -3,6 +3,8 @@
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::{Client, GenericClient};
 
+use super::RebuildError;
+use super::readers::dependents;
 use crate::checkpoints::{create_checkpoints, in_schema};
 use crate::{BuildState, Generation, Projector, ProjectorError};
 
@@ -85,9 +87,19 @@ pub async fn drop_read_model(client: &ClientWrapper, projector: &str) -> Result<
 /// Drops a build that is not the live one.
 ///
 /// # Errors
-/// When Postgres refuses, or does not answer.
-pub async fn drop_build(client: &ClientWrapper, build: &Build) -> Result<(), ProjectorError> {
+/// When something outside of it uses it, Postgres refuses, or does not answer.
+pub async fn drop_build(client: &ClientWrapper, build: &Build) -> Result<(), RebuildError> {
     if build.state != BuildState::Live {
+        let used = dependents(&**client, &build.schema).await?;
+        if !used.is_empty() {
+            let used: Vec<String> = used.into_iter().map(|(name, _)| name).collect();
+            return Err(RebuildError::Reader(format!(
+                "generation {} in {} can't be dropped, because something uses it: {}",
+                build.generation.number,
+                build.schema,
+                used.join(", ")
+            )));
+        }
         client.batch_execute(&in_schema("DROP SCHEMA :schema CASCADE", &build.schema)).await?;
     }
     Ok(())

@@ -172,8 +172,14 @@ impl Table {
     /// The rows that differ, found by the primary key.
     fn by_key(&self, live: &str, new: &str) -> String {
         let columns = self.columns(|column| quoted(&column.name));
-        let same_key = joined(&self.key, " AND ", |key| format!("l.{0} = n.{0}", quoted(key)));
-        let key = joined(&self.key, ", ", |key| format!("'{}', coalesce(l.{1}, n.{1})", escaped(key), quoted(key)));
+        let has_equality = |key: &String| self.common.iter().any(|column| column.name == *key && column.has_equality);
+        let same_key = joined(&self.key, " AND ", |key| match has_equality(key) {
+            true => format!("l.{0} = n.{0}", quoted(key)),
+            false => format!("l.{0}::text = n.{0}::text", quoted(key)),
+        });
+        let key = joined(&self.key, ", ", |key| {
+            format!("'{}', coalesce(to_jsonb(l.{1}), to_jsonb(n.{1}))", escaped(key), quoted(key))
+        });
         let first = self.key.first().map(|key| quoted(key)).unwrap_or_default();
         let differ = self.common.iter().map(|column| match column.has_equality {
             true => format!("l.{0} IS DISTINCT FROM n.{0}", quoted(&column.name)),

@@ -53,15 +53,11 @@ impl Pace {
         self.applied.load(Ordering::Relaxed)
     }
 
-    /// Takes note of applied events, and waits as long as the rate demands.
-    async fn note(&self, events: usize, shutdown: &Shutdown) {
+    /// Takes note of applied events, and says how long the rate demands to wait.
+    fn note(&self, events: usize) -> Duration {
         let applied = self.applied.fetch_add(events as u64, Ordering::Relaxed) + events as u64;
-        let Some(rate) = self.rate else { return };
-        let due = Duration::from_secs_f64(applied as f64 / f64::from(rate));
-        tokio::select! {
-            () = tokio::time::sleep(due.saturating_sub(self.began.elapsed())) => {}
-            () = shutdown.cancelled() => {}
-        }
+        let due = self.rate.map(|rate| Duration::from_secs_f64(applied as f64 / f64::from(rate)));
+        due.unwrap_or_default().saturating_sub(self.began.elapsed())
     }
 
     fn page(&self, workers: usize) -> i64 {
@@ -107,6 +103,18 @@ impl Filling {
     /// # Errors
     /// When an event can't be applied, the log lacks one, or the process is to stop.
     pub async fn fill(&self, targets: &BTreeMap<i32, i64>) -> Result<(), RebuildError> {
+        self.fill_shares(targets, true).await
+    }
+
+    /// The same as fast as it goes: for the last few events, while somebody waits.
+    ///
+    /// # Errors
+    /// As [`Filling::fill`].
+    pub async fn fill_at_once(&self, targets: &BTreeMap<i32, i64>) -> Result<(), RebuildError> {
+        self.fill_shares(targets, false).await
+    }
+
+    async fn fill_shares(&self, targets: &BTreeMap<i32, i64>, is_paced: bool) -> Result<(), RebuildError> {
         let mut shares: Vec<BTreeMap<Place, i64>> = vec![BTreeMap::new(); self.workers];
         let missing = self.checkpoints().await?.into_iter().filter_map(|(partition, applied)| {
             let target = targets.get(&partition).copied().unwrap_or(0);
@@ -117,12 +125,15 @@ impl Filling {
                 share.insert(place, target);
             }
         }
-        try_join_all(shares.into_iter().filter(|share| !share.is_empty()).map(|share| self.fill_share(share))).await?;
+        try_join_all(
+            shares.into_iter().filter(|share| !share.is_empty()).map(|share| self.fill_share(share, is_paced)),
+        )
+        .await?;
         Ok(())
     }
 
     /// Reads the next page while the one before is being applied.
-    async fn fill_share(&self, share: BTreeMap<Place, i64>) -> Result<(), RebuildError> {
+    async fn fill_share(&self, share: BTreeMap<Place, i64>, is_paced: bool) -> Result<(), RebuildError> {
         let targets: HashMap<i32, i64> = share.iter().map(|((partition, _), target)| (*partition, *target)).collect();
         let mut cursors: Vec<Cursor> =
             share.into_keys().map(|(partition, position)| Cursor { position, ..Cursor::start(partition) }).collect();
@@ -130,10 +141,20 @@ impl Filling {
         while !page.is_empty() {
             let (next, applied) = tokio::join!(self.read(&mut cursors, &targets), self.apply(&page));
             applied?;
-            self.pace.note(page.len(), &self.read_model.shutdown).await;
+            let due = self.pace.note(page.len());
+            if is_paced {
+                self.pause(due).await;
+            }
             page = next?;
         }
         Ok(())
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.read_model.shutdown.cancelled() => {}
+        }
     }
 
     /// The next events of the cursors, which move behind them. Those that have reached their targets go.

@@ -71,10 +71,13 @@ fn explanation(example: &Example, history: Vec<Cause>) -> Option<Cause> {
     }
     let lacks = difference(example.new.as_ref()?, example.live.as_ref()?)?;
     let doubled = difference(example.live.as_ref()?, example.new.as_ref()?)?;
-    history.into_iter().find(|cause| {
+    let fits = |cause: &Cause| {
         let (Some(before), Some(after)) = (of_one(&cause.before), of_one(&cause.after)) else { return false };
         difference(after, before).is_some_and(|effect| effect == lacks || effect == doubled)
-    })
+    };
+    // of several that fit, each may be the one
+    let mut fitting = history.into_iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 fn of_one(states: &[Option<Json>]) -> Option<&Json> {

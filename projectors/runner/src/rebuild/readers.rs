@@ -1,6 +1,7 @@
 //! What others have made that reads a read model: views and functions that Postgres has bound to its tables themselves,
 //! not to their names. Where another build takes the place, they are bound to its tables.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{GenericClient, Row};
 
 use super::RebuildError;
@@ -19,12 +20,12 @@ pub(super) struct Reader {
 /// # Errors
 /// When there is one that can't be made again in place; when Postgres does not answer.
 pub(super) async fn of(client: &impl GenericClient, live: &str, new: &str) -> Result<Vec<Reader>, RebuildError> {
-    let bound: Vec<String> =
-        names(&client.query(include_str!("sql/bound_readers.sql"), &[&live]).await?).map_err(RebuildError::from)?;
+    let mut bound: Vec<String> = dependents(client, live).await?.into_iter().filter_map(unbindable).collect();
+    bound.extend(names(&client.query(include_str!("sql/added.sql"), &[&live, &new]).await?)?);
     if !bound.is_empty() {
         return Err(RebuildError::Reader(format!(
-            "{} would go on reading the old generation, because Postgres can't bind such things to other tables: drop \
-             them, rebuild, and create them anew",
+            "{} would stay with the old generation, because Postgres can't bind such things to other tables: drop them, \
+             rebuild, and create them anew",
             bound.join(", ")
         )));
     }
@@ -35,6 +36,22 @@ pub(super) async fn of(client: &impl GenericClient, live: &str, new: &str) -> Re
     Ok(readers)
 }
 
+/// What stands outside of a schema and uses something in it, and whether it can be bound to something else.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub(super) async fn dependents(
+    client: &impl GenericClient,
+    schema: &str,
+) -> Result<Vec<(String, bool)>, tokio_postgres::Error> {
+    let rows = client.query(include_str!("sql/dependents.sql"), &[&schema]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+fn unbindable((name, can_be_bound): (String, bool)) -> Option<String> {
+    (!can_be_bound).then_some(name)
+}
+
 fn names(rows: &[Row]) -> Result<Vec<String>, tokio_postgres::Error> {
     rows.iter().map(|row| row.try_get(0)).collect()
 }
@@ -43,6 +60,10 @@ fn names(rows: &[Row]) -> Result<Vec<String>, tokio_postgres::Error> {
 pub(super) async fn bind(client: &impl GenericClient, readers: &[Reader]) -> Result<(), RebuildError> {
     for Reader { name, create } in readers {
         client.batch_execute(create).await.map_err(|error| {
+            // somebody reads it just now: the switch is tried again
+            if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                return error.into();
+            }
             let reason = crate::fault::in_words(&error);
             RebuildError::Reader(format!("{name} can't be made to read the new generation: {reason}"))
         })?;

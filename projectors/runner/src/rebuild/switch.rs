@@ -88,15 +88,34 @@ async fn take_place(
     let mut found = Vec::new();
     if let Some(live) = live {
         found = readers::of(client, &live.schema, &new.schema).await?;
-        grants::copy(client, &live.schema, &new.schema).await?;
+        check_owner(client, live, new).await?;
         let keep_pause = include_str!("sql/keep_pause.sql").replace(":live", &quoted(&live.schema));
         client.batch_execute(&in_schema(&keep_pause, &new.schema)).await?;
         let old = Generation::schema(projector, live.generation.number);
         rename(client, &live.schema, &old, BuildState::Replaced).await?;
     }
     rename(client, &new.schema, projector, BuildState::Live).await?;
+    // to make a view again waits for those who read it, and those who want to read it wait meanwhile
+    client.batch_execute("SET LOCAL lock_timeout = '100ms'").await?;
     readers::bind(client, &found).await?;
+    if let Some(live) = live {
+        let old = Generation::schema(projector, live.generation.number);
+        grants::copy(client, &old, projector).await?;
+    }
     Ok(readers::listed(found))
+}
+
+/// An owner needs no grants, so another one's privileges could not be copied.
+async fn check_owner(client: &impl GenericClient, live: &Build, new: &Build) -> Result<(), RebuildError> {
+    let owner = "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = $1";
+    let of_live: String = client.query_one(owner, &[&live.schema]).await?.try_get(0)?;
+    let of_new: String = client.query_one(owner, &[&new.schema]).await?.try_get(0)?;
+    if of_live == of_new {
+        return Ok(());
+    }
+    Err(RebuildError::NotNow(format!(
+        "the live read model is {of_live}'s, and the new generation {of_new}'s: drop it with --abandon, and rebuild as {of_live}"
+    )))
 }
 
 async fn rename(client: &impl GenericClient, from: &str, to: &str, state: BuildState) -> Result<(), RebuildError> {

@@ -1,5 +1,5 @@
 -- $1 live schema, $2 new schema: the columns of the tables that a projector fills, by table, in the order of the new
--- build; with the primary key of its table (in the new build, if that has the table)
+-- build; with the primary key of its table
 WITH found AS (
     SELECT c.relname::text AS "table", a.attname::text AS "column", a.attnum, n.nspname = $1 AS is_live, a.atttypid,
            (SELECT array_agg(k.attname::text ORDER BY p.place)
@@ -19,10 +19,14 @@ WITH found AS (
 SELECT "table", "column",
        bool_or(is_live) AS in_live,
        bool_or(NOT is_live) AS in_new,
-       -- the others have no equality
-       bool_and(atttypid <> ALL (ARRAY['json', 'xml', 'point', 'box', 'line', 'lseg', 'path', 'polygon', 'circle',
-                                       'jsonpath', 'json[]', 'xml[]', 'point[]', 'txid_snapshot', 'pg_snapshot']::regtype[]::oid[])) AS has_equality,
-       (SELECT f.key FROM found AS f WHERE f."table" = found."table" AND f.key IS NOT NULL ORDER BY f.is_live LIMIT 1) AS key
+       -- of two types, or of one without equality, values are compared as texts
+       min(atttypid) = max(atttypid)
+       AND bool_and(atttypid <> ALL (ARRAY['json', 'xml', 'point', 'box', 'line', 'lseg', 'path', 'polygon', 'circle',
+                                           'jsonpath', 'json[]', 'xml[]', 'point[]', 'txid_snapshot',
+                                           'pg_snapshot']::regtype[]::oid[])) AS has_equality,
+       -- a key that both builds have
+       (SELECT f.key FROM found AS f JOIN found AS o USING ("table")
+         WHERE f."table" = found."table" AND f.is_live AND NOT o.is_live AND f.key = o.key LIMIT 1) AS key
   FROM found
  GROUP BY "table", "column"
  ORDER BY "table", max(attnum) FILTER (WHERE NOT is_live), "column"

@@ -5,7 +5,8 @@ WITH uses AS (
       FROM pg_depend AS d
       LEFT JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid
       LEFT JOIN pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
-     WHERE coalesce(t.relnamespace, f.pronamespace) = $1::text::regnamespace
+      LEFT JOIN pg_type AS y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
+     WHERE coalesce(t.relnamespace, f.pronamespace, y.typnamespace) = $1::text::regnamespace
 ), views AS (
     SELECT DISTINCT v.oid
       FROM uses AS u
