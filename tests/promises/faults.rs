@@ -101,7 +101,8 @@ async fn a_read_only_postgres_is_waited_for(world: World) {
     let db = pool.get().await.expect("Postgres");
     let set = async |read_only: &str| {
         let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()
+                            AND backend_type = 'client backend'";
         db.batch_execute(&format!(
             "SET default_transaction_read_only = off;
              ALTER DATABASE {} SET default_transaction_read_only = {read_only}; {terminate}",

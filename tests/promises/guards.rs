@@ -62,7 +62,9 @@ async fn a_service_whose_postgres_is_read_only_is_live_and_not_ready(world: Worl
     let set = async |read_only: &str| {
         let log = &world.log;
         let alter = format!("ALTER DATABASE {log} SET default_transaction_read_only = {read_only}");
-        let reconnect = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{log}'");
+        let reconnect = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{log}' AND backend_type = 'client backend'"
+        );
         for statement in [alter, reconnect] {
             admin.batch_execute(&statement).await.expect("its owner may");
         }
