@@ -12,7 +12,6 @@ use millrace_projector_runner::rebuild::{Filling, Pace, builds, create_build, dr
 use millrace_projectors::reporting::Reporting;
 use millrace_runtime::{Shutdown, postgres};
 use millrace_store::{Cursor, Log, PageLimit};
-use tokio::task::JoinSet;
 
 use crate::appends::Appends;
 use crate::arguments::BenchArguments;
@@ -20,6 +19,7 @@ use crate::fill::fill;
 use crate::measured::{Measured, ProcessUse, Rate};
 use crate::meter::{Meter, watched};
 use crate::own_log::OwnLog;
+use crate::rebuild_read::read_shares;
 use crate::relay::committed;
 use crate::work::Work;
 
@@ -85,21 +85,7 @@ async fn fold_all(log: &Log, own: &OwnLog, events: u64) -> anyhow::Result<f64> {
     let source = postgres::pool(url, own.name.as_str(), WORKERS)?;
     let sums = postgres::read_model_pool(url, "ceiling", WORKERS)?;
     sums.get().await?.batch_execute("TRUNCATE ceiling.account_balances").await?;
-    let started = Instant::now();
-    let mut tasks = JoinSet::new();
-    for share in 0..WORKERS {
-        let partitions = (0..log.partitions() as i32).filter(|partition| *partition as usize % WORKERS == share);
-        let cursors = partitions.map(Cursor::start).collect();
-        tasks.spawn(fold(log.clone(), source.clone(), sums.clone(), cursors));
-    }
-    let mut read = 0;
-    while let Some(done) = tasks.join_next().await {
-        read += done??;
-    }
-    if read != events {
-        bail!("the log has {events} events, and {read} were read");
-    }
-    Ok(events as f64 / started.elapsed().as_secs_f64())
+    read_shares(log, WORKERS, events, |cursors| fold(log.clone(), source.clone(), sums.clone(), cursors)).await
 }
 
 async fn fold(log: Log, source: Pool, sums: Pool, mut cursors: Vec<Cursor>) -> anyhow::Result<u64> {

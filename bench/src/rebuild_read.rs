@@ -52,13 +52,27 @@ pub async fn measure(own: &OwnLog, arguments: &BenchArguments) -> anyhow::Result
     Ok(Measured { processes, ..Measured::new("rebuild-read", work, ours, ceilings) })
 }
 
-/// Reads and decodes all events, the partitions shared among so many connections; events a second.
+/// Reads and decodes all events; events a second.
 async fn read_all(log: &Log, pool: &Pool, connections: usize, events: u64) -> anyhow::Result<f64> {
+    read_shares(log, connections, events, |cursors| read(log.clone(), pool.clone(), cursors)).await
+}
+
+/// Reads all events with as many tasks, among which the partitions are shared; events a second. Each gets its cursors and
+/// says how many events it has read.
+pub async fn read_shares<F>(
+    log: &Log,
+    shares: usize,
+    events: u64,
+    read: impl Fn(Vec<Cursor>) -> F,
+) -> anyhow::Result<f64>
+where
+    F: Future<Output = anyhow::Result<u64>> + Send + 'static,
+{
     let started = Instant::now();
     let mut tasks = JoinSet::new();
-    for share in 0..connections {
-        let partitions = (0..log.partitions() as i32).filter(|partition| *partition as usize % connections == share);
-        tasks.spawn(read(log.clone(), pool.clone(), partitions.map(Cursor::start).collect()));
+    for share in 0..shares {
+        let partitions = (0..log.partitions() as i32).filter(|partition| *partition as usize % shares == share);
+        tasks.spawn(read(partitions.map(Cursor::start).collect()));
     }
     let mut read = 0;
     while let Some(done) = tasks.join_next().await {

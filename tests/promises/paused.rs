@@ -26,7 +26,7 @@ async fn post(world: &World, client: &Client, from: i64, to: i64) {
 }
 
 /// What `projectors show` prints of a projector.
-async fn shown(world: &World, projector: &str) -> Value {
+pub async fn shown(world: &World, projector: &str) -> Value {
     let printed = world.millrace(&["projectors", "show", projector, "--output", "json"]).await;
     serde_json::from_str(&printed).expect("JSON")
 }

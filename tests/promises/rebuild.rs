@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 use crate::client::{Client, JsonCommand};
+use crate::paused::shown;
 use crate::service::millrace;
 use crate::sql_projector::superuser_of;
 use crate::world::{World, wait_until};
@@ -38,7 +39,7 @@ async fn post(world: &World, client: &Client, from: usize, to: usize) {
 }
 
 /// Runs `rebuild` and returns its exit code and report.
-async fn rebuild(world: &World, arguments: &[&str]) -> (i32, Value) {
+pub async fn rebuild(world: &World, arguments: &[&str]) -> (i32, Value) {
     let arguments = [&["rebuild"], arguments, &["--output", "json"]].concat();
     let (code, printed) = world.try_millrace(&arguments).await;
     let json = printed.find('{').zip(printed.rfind('}')).and_then(|(from, to)| printed.get(from..=to));
@@ -49,12 +50,6 @@ async fn rebuilt(world: &World, arguments: &[&str]) -> Value {
     let (code, report) = rebuild(world, arguments).await;
     assert_eq!((code, &report["result"]), (0, &"switched".into()), "{report:#}");
     report
-}
-
-/// What `projectors show` prints of reporting.
-async fn shown(world: &World) -> Value {
-    let printed = world.millrace(&["projectors", "show", "reporting", "--output", "json"]).await;
-    serde_json::from_str(&printed).expect("JSON")
 }
 
 async fn generation(world: &World, projector: &str) -> i32 {
@@ -141,7 +136,7 @@ async fn a_rebuilt_read_model_takes_the_place_of_the_live_one_and_no_reader_sees
     assert_eq!(generation(&world, "reporting").await, 4);
     world.audit().await;
     wait_until("the instance is told to be running", async || {
-        let shown = shown(&world).await;
+        let shown = shown(&world, "reporting").await;
         (&shown["generation"], &shown["state"]) == (&4.into(), &"running".into())
     })
     .await;
@@ -262,7 +257,7 @@ async fn rows_that_differ_are_shown_and_readers_see_the_old_ones_until_somebody_
     );
     assert_eq!((&second["key"]["account_id"], &second["live"]), (&"a5".into(), &Value::Null));
     assert_eq!((generation(&world, "reporting").await, world.balance("a5").await), (1, None));
-    assert_eq!(shown(&world).await["rebuild"]["applied"], 221);
+    assert_eq!(shown(&world, "reporting").await["rebuild"]["applied"], 221);
     assert!(world.millrace(&["projectors", "list"]).await.contains("generation 2 of reporting is not live yet"));
     // the row that is gone stands as before its first event; what is 7 too much is no event's doing
     let partings = report["partings"].as_array().expect("partings");
@@ -349,7 +344,7 @@ async fn an_event_that_can_not_be_applied_ends_a_rebuild_with_its_place_and_the_
     let mend = "ALTER TABLE reporting_g2.account_balances DROP CONSTRAINT refused";
     postgres.batch_execute(mend).await.expect("mended");
     rebuilt(&world, &["reporting", "--accept-differences"]).await;
-    let shown = shown(&world).await;
+    let shown = shown(&world, "reporting").await;
     assert_eq!((&shown["generation"], &shown["state"]), (&2.into(), &"paused".into()), "{shown:#}");
     assert_eq!(world.balance("a7").await, Some(4));
 }

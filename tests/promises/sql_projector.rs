@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::client::JsonCommand;
 use crate::own::{Own, append, event, one, opened};
+use crate::paused::shown as shown_projector;
+use crate::rebuild::rebuild;
 use crate::service::Service;
 use crate::world::{World, wait_until};
 
@@ -418,8 +420,7 @@ async fn a_read_model_of_a_log_that_was_made_anew_stops_and_a_rebuild_mends_it(w
     let mut projector = world.service(&run).await;
     own.client().send_all(&(100..160).map(place).collect::<Vec<_>>()).await;
     let stopped = async || {
-        let shown = world.millrace(&["projectors", "show", "orders_by_day", "--output", "json"]).await;
-        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        let shown = shown_projector(&world, "orders_by_day").await;
         let partitions = shown["partitions"].as_array().expect("partitions").clone();
         // those that had events before
         partitions.iter().filter(|one| one["errors"] != 0).all(|one| one["state"] == "stopped")
@@ -484,12 +485,6 @@ async fn twenty_seeded_bugs_are_found_each_with_its_event_and_a_refactoring_is_n
     let all = async || shown(&world).await.values().map(|(orders, cancelled, _)| orders + cancelled).sum::<i64>();
     wait_until("all orders are shown", async || all().await == 150).await;
     let dir = folder.dir.display().to_string();
-    let rebuild = async |more: &[&str]| -> (i32, Value) {
-        let arguments = [&["rebuild", "orders_by_day", "--output", "json"], more].concat();
-        let (code, printed) = world.try_millrace(&arguments).await;
-        let json = printed.find('{').zip(printed.rfind('}')).and_then(|(from, to)| printed.get(from..=to));
-        (code, json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or(Value::String(printed)))
-    };
     for kind in 0..20 {
         // of those that are cancelled
         let order = 2 * random.usize(..50);
@@ -497,7 +492,7 @@ async fn twenty_seeded_bugs_are_found_each_with_its_event_and_a_refactoring_is_n
         let sound = fs::read_to_string(folder.dir.join(file)).expect("a statement");
         assert!(sound.contains(has), "{sound}");
         folder.write(file, &sound.replace(has, &gets));
-        let (code, report) = rebuild(&["--with", &dir]).await;
+        let (code, report) = rebuild(&world, &["orders_by_day", "--with", &dir]).await;
         assert_eq!((code, &report["result"]), (1, &json!("differences")), "bug {kind} of order {order}: {report:#}");
         let partings = report["partings"].as_array().expect("partings");
         assert!(!partings.is_empty(), "bug {kind} of order {order}: {report:#}");
@@ -513,7 +508,7 @@ async fn twenty_seeded_bugs_are_found_each_with_its_event_and_a_refactoring_is_n
     let sound = fs::read_to_string(folder.dir.join("on_OrderCancelled.sql")).expect("a statement");
     let said = sound.replace("t.total_minor - c.total_minor", "-(c.total_minor - t.total_minor)");
     folder.write("on_OrderCancelled.sql", &format!("-- refactored\n{said}"));
-    let (code, report) = rebuild(&["--with", &dir]).await;
+    let (code, report) = rebuild(&world, &["orders_by_day", "--with", &dir]).await;
     assert_eq!((code, &report["result"]), (0, &json!("switched")), "{report:#}");
     assert_eq!(report["comparison"]["differences"], json!([]));
 

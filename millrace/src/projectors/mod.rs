@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use deadpool_postgres::Object;
 use millrace_projector_runner::{other_log, pause, paused, read_models, resume};
-use millrace_runtime::Settings;
 use millrace_schemas::LogName;
 use millrace_sql_projector::log_of;
 use serde::Serialize;
@@ -43,13 +42,16 @@ pub async fn run(arguments: &SettingsArguments, action: ProjectorsAction, output
     let client = connect(settings).await?;
     if let Some(name) = named(&action) {
         check(&client, name).await?;
-        // one of another log than the default is meant as it is
-        if arguments.log.is_none()
-            && let Some(log) = log_of_read_model(&client, name, &settings.log.parse()?).await?
-        {
-            settings.log = log;
+        match log_of_read_model(&client, name, &settings.log.parse()?).await? {
+            // one of another log than the default is meant as it is
+            Some(log) if arguments.log.is_none() => settings.log = log,
+            Some(other) if other != settings.log => {
+                let wrong =
+                    format!("{name} is a projector of the log {other}, not of {}: leave out --log", settings.log);
+                return Err(Usage(wrong).into());
+            }
+            _ => {}
         }
-        check_log(settings, &client, name).await?;
     }
     match action {
         ProjectorsAction::List => {
@@ -111,16 +113,5 @@ async fn log_of_read_model(client: &Object, name: &str, asked: &LogName) -> anyh
     match log_of(client, name).await? {
         Some(read) => Ok(Some(read)),
         None => Ok(other_log(&***client, name, asked).await?),
-    }
-}
-
-/// Checks that a read model is of the log of the settings.
-async fn check_log(settings: &Settings, client: &Object, name: &str) -> anyhow::Result<()> {
-    match log_of_read_model(client, name, &settings.log.parse()?).await? {
-        Some(other) if other != settings.log => {
-            Err(Usage(format!("{name} is a projector of the log {other}, not of {}: leave out --log", settings.log))
-                .into())
-        }
-        _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use millrace_projector_runner::rebuild::builds;
+use millrace_projector_runner::rebuild::{build_in, builds};
 use millrace_projector_runner::{
     BuildState, Generation, PartitionStops, Pause, checkpoints, generation, paused, stops,
 };
@@ -132,7 +132,7 @@ impl Status {
 
 async fn rebuild(client: &Object, projector: &str, log: &LogName, events: i64) -> anyhow::Result<Option<Rebuild>> {
     let all = builds(&***client, projector).await?;
-    let Some(build) = all.into_iter().find(|build| build.state == BuildState::Building) else { return Ok(None) };
+    let Some(build) = build_in(&all, BuildState::Building) else { return Ok(None) };
     let applied = checkpoints(&***client, &build.schema, log).await?.into_values().sum();
     Ok(Some(Rebuild { generation: build.generation.number, applied, events }))
 }

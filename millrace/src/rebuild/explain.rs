@@ -7,7 +7,7 @@ use anyhow::bail;
 use deadpool_postgres::Object;
 use millrace_projector_runner::BuildState;
 use millrace_projector_runner::checkpoints;
-use millrace_projector_runner::rebuild::{Cause, Replay, RowKey, builds};
+use millrace_projector_runner::rebuild::{Cause, Replay, RowKey, build_in, builds};
 use millrace_runtime::postgres;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -53,8 +53,8 @@ pub async fn explain(
     };
     let mut client = connect(&settings).await?;
     let target = Target::find(logs, arguments_of_settings, settings, &client, (projector, None)).await?;
-    let Some(live) = builds(&**client, projector).await?.into_iter().find(|build| build.state == BuildState::Live)
-    else {
+    let all = builds(&**client, projector).await?;
+    let Some(live) = build_in(&all, BuildState::Live) else {
         bail!(Usage(format!("{projector} has no read model in this database")));
     };
     let key = key(&client, &arguments.table, &arguments.key).await?;
@@ -66,7 +66,7 @@ pub async fn explain(
     let now = row.read(&*moment, &live.schema).await?;
     moment.commit().await?;
     be_the_only_one(&client, projector).await?;
-    let side = target.side(&mut client, &live).await?;
+    let side = target.side(&mut client, live).await?;
     let source = postgres::pool(target.settings.postgres_url()?, target.log.name().as_str(), 1)?;
     let (mut events, mut causes, mut made) = (0, VecDeque::new(), None);
     let (sides, rows) = (std::slice::from_ref(&side), std::slice::from_ref(&row));

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use deadpool_postgres::{Object, Pool};
 use millrace_projector_runner::rebuild::{
-    Build, Comparison, Filling, Pace, RebuildError, Switched, builds, compare, drop_build, explanations, partings,
-    switch,
+    Build, Comparison, Filling, Pace, RebuildError, Switched, build_in, builds, compare, drop_build, explanations,
+    next_number, partings, switch,
 };
 use millrace_projector_runner::{BuildState, checkpoints};
 use millrace_runtime::kafka::{consumer_config, copy_offsets};
@@ -142,24 +142,17 @@ impl Rebuild {
     /// that was live before the live one goes.
     async fn builds_to_work_on(&self, client: &mut Object) -> anyhow::Result<(Option<Build>, Build)> {
         let all = builds(&***client, self.name()).await?;
-        let number = all.iter().map(|build| build.generation.number).max().unwrap_or(0) + 1;
         let mut unfinished = None;
         for build in &all {
             match build.state {
                 BuildState::Live => {}
-                BuildState::Building if self.target.goes_on_with(client, build).await? => {
-                    unfinished = Some(build.clone())
-                }
+                BuildState::Building if self.target.goes_on_with(client, build).await? => unfinished = Some(build),
                 BuildState::Building | BuildState::Replaced => drop_build(client, build).await?,
             }
         }
-        let live = all.into_iter().find(|build| build.state == BuildState::Live);
-        let number = match &unfinished {
-            Some(build) => build.generation.number,
-            None => number,
-        };
+        let number = unfinished.map_or_else(|| next_number(&all), |build: &Build| build.generation.number);
         let new = self.target.create(client, number).await?;
-        Ok((live, new))
+        Ok((build_in(&all, BuildState::Live).cloned(), new))
     }
 
     async fn filling(&self, client: &Object, new: &Build, arguments: &RebuildArguments) -> anyhow::Result<Filling> {
@@ -228,10 +221,11 @@ impl Rebuild {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            if missing(&reached, &own) <= CLOSE {
+            let missing = missing(&reached, &own);
+            if missing <= CLOSE {
                 break;
             }
-            self.fill(filling, &reached, "filling").await?;
+            self.fill(filling, &reached, missing, "filling").await?;
         }
         let began = Instant::now();
         let comparison = self.compare_at_one_position(live, new, filling).await?;
@@ -279,25 +273,21 @@ impl Rebuild {
         let source = postgres::pool(self.target.settings.postgres_url()?, self.log().name().as_str(), 1)?;
         let source = (self.log(), &source);
         let keys: Vec<_> = rows.iter().map(|(key, _)| key.clone()).collect();
-        let (of_live, of_new) = self.target.replayed(client, live, new).await?;
         let mut found = vec![None; rows.len()];
-        let mut of_new = of_new;
-        if let Some(of_live) = of_live {
-            let sides = [of_live, of_new];
+        if let Some(of_live) = self.target.side_in_sql(client, live).await? {
+            let sides = [of_live, self.target.side(client, new).await?];
             let parted = partings(source, &sides, &keys, &until).await;
             for side in &sides {
                 self.target.end_replay(client, side).await?;
             }
             found = parted?;
-            of_new = self.target.side(client, new).await?;
         }
         if found.iter().all(Option::is_none) {
             // the code does the same, or only the new one's is there: the live rows say what became of them
-            let explained = explanations(source, &of_new, &rows, &until).await;
-            self.target.end_replay(client, &of_new).await?;
+            let side = self.target.side(client, new).await?;
+            let explained = explanations(source, &side, &rows, &until).await;
+            self.target.end_replay(client, &side).await?;
             found = explained?;
-        } else {
-            self.target.end_replay(client, &of_new).await?;
         }
         Ok(keys.into_iter().zip(found).filter_map(|(key, cause)| Some(Parting::new(key, cause?))).collect())
     }
@@ -307,17 +297,22 @@ impl Rebuild {
         loop {
             let (heads, own) = (self.heads().await?, filling.checkpoints().await?);
             let missing = missing(&heads, &own);
-            self.fill(filling, &heads, "catching up").await?;
+            self.fill(filling, &heads, missing, "catching up").await?;
             if missing <= CLOSE {
                 return Ok(());
             }
         }
     }
 
-    async fn fill(&self, filling: &Filling, targets: &BTreeMap<i32, i64>, what: &'static str) -> anyhow::Result<()> {
-        let own = filling.checkpoints().await?;
-        let missing = missing(targets, &own).unsigned_abs();
-        let mut bar = Bar::new(self.name(), what, missing, filling.pace().applied());
+    /// Fills the build, which lacks so many events up to these positions, and shows how far it is.
+    async fn fill(
+        &self,
+        filling: &Filling,
+        targets: &BTreeMap<i32, i64>,
+        missing: i64,
+        what: &'static str,
+    ) -> anyhow::Result<()> {
+        let mut bar = Bar::new(self.name(), what, missing.unsigned_abs(), filling.pace().applied());
         let fill = filling.fill(targets);
         tokio::pin!(fill);
         loop {
@@ -369,10 +364,10 @@ impl Rebuild {
     async fn roll_back(&self) -> anyhow::Result<Report> {
         let mut client = self.pool.get().await?;
         let all = builds(&**client, self.name()).await?;
-        let Some(before) = all.iter().find(|build| build.state == BuildState::Replaced) else {
+        let Some(before) = build_in(&all, BuildState::Replaced) else {
             bail!(Usage(format!("{} has no generation that was live before", self.name())));
         };
-        let live = all.iter().find(|build| build.state == BuildState::Live);
+        let live = build_in(&all, BuildState::Live);
         let nothing = None::<fn(BTreeMap<i32, i64>) -> std::future::Ready<Result<BTreeMap<i32, i64>, RebuildError>>>;
         let number = before.generation.number;
         let switched = switch(&mut client, self.name(), self.log().name(), number, nothing).await?;
@@ -384,11 +379,11 @@ impl Rebuild {
 
     async fn abandon(&self, client: &Object) -> anyhow::Result<Report> {
         let all = builds(&***client, self.name()).await?;
-        let Some(unfinished) = all.iter().find(|build| build.state == BuildState::Building) else {
+        let Some(unfinished) = build_in(&all, BuildState::Building) else {
             bail!(Usage(format!("{} has no generation that a rebuild fills", self.name())));
         };
         drop_build(client, unfinished).await?;
-        let live = all.iter().find(|build| build.state == BuildState::Live);
+        let live = build_in(&all, BuildState::Live);
         let mut report = Report::new(self.name(), unfinished, live);
         report.result = Ending::Abandoned;
         Ok(report)
@@ -397,7 +392,7 @@ impl Rebuild {
     /// Fills a small build, measures, and drops it.
     async fn dry_run(&self, mut client: Object, arguments: &RebuildArguments) -> anyhow::Result<Report> {
         let all = builds(&**client, self.name()).await?;
-        let number = all.iter().map(|build| build.generation.number).max().unwrap_or(0) + 1;
+        let number = next_number(&all);
         let heads = self.heads().await?;
         let events: i64 = heads.values().sum();
         let new = self.target.create(&mut client, number).await?;
@@ -409,7 +404,7 @@ impl Rebuild {
         let seconds = began.elapsed().as_secs_f64();
         drop_build(&client, &new).await?;
         filled?;
-        let live = all.iter().find(|build| build.state == BuildState::Live);
+        let live = build_in(&all, BuildState::Live);
         let bytes = match live {
             Some(live) => {
                 let size = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c

@@ -107,18 +107,12 @@ impl Target {
         all.into_iter().find(|build| build.schema == schema).context("the new generation is gone")
     }
 
-    /// The codes of two builds, each with tables of its own for a replay: of a projector of this program, only that of the
-    /// new one is there.
-    pub(super) async fn replayed(
-        &self,
-        client: &mut Object,
-        live: &Build,
-        new: &Build,
-    ) -> anyhow::Result<(Option<Side>, Side)> {
-        Ok(match &self.kind {
-            Kind::Rust(_) => (None, self.side(client, new).await?),
-            Kind::Sql { .. } => (Some(self.side(client, live).await?), self.side(client, new).await?),
-        })
+    /// [`Target::side`] of a projector in SQL, whose older code is in the database; `None` of one of this program.
+    pub(super) async fn side_in_sql(&self, client: &mut Object, build: &Build) -> anyhow::Result<Option<Side>> {
+        match &self.kind {
+            Kind::Rust(_) => Ok(None),
+            Kind::Sql { .. } => self.side(client, build).await.map(Some),
+        }
     }
 
     /// The code of a build, with tables of its own for a replay. [`Target::end_replay`] deletes these.

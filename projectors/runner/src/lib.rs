@@ -35,7 +35,7 @@ mod spans;
 mod status;
 
 pub use checkpoints::{
-    Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, other_log, tallies,
+    Tally, checkpoints, create_checkpoints, event_hash, fingerprint, fingerprints, identifier, other_log, tallies,
 };
 pub use error::ProjectorError;
 pub use generation::{BuildState, Generation, generation};

@@ -31,14 +31,23 @@ pub(crate) struct ReadModel {
     pub(crate) shutdown: Shutdown,
 }
 
-/// What became of events.
+/// What became of a batch.
 #[derive(Debug)]
-pub(crate) enum Applied<T> {
-    /// They are applied and durable: of a batch up to these flaws, and without what follows them in their partitions.
-    All(T),
-    /// One partition's events are applied and durable up to this one, by its index, which can't be applied.
-    UpTo(usize, CommitError),
+pub(crate) enum Applied {
+    /// It is applied and durable, up to these events and what follows them in their partitions.
+    All(Vec<Flaw>),
     /// A checkpoint did not stand where it was thought to: another instance is at work. Some may be applied.
+    Raced,
+}
+
+/// What became of one partition's events.
+#[derive(Debug)]
+pub(crate) enum AppliedRun {
+    /// They are applied and durable.
+    All,
+    /// So are those before this one, by its index, which can't be applied.
+    UpTo(usize, CommitError),
+    /// As [`Applied::Raced`].
     Raced,
 }
 
@@ -82,11 +91,7 @@ impl ReadModel {
 
     /// Applies a batch of what has come in. Where an event is at fault, its partition is applied up to it and the others
     /// wholly.
-    pub(crate) async fn apply(
-        &self,
-        batch: &Batch,
-        incoming: &[Incoming],
-    ) -> Result<Applied<Vec<Flaw>>, Stopped<ProjectorError>> {
+    pub(crate) async fn apply(&self, batch: &Batch, incoming: &[Incoming]) -> Result<Applied, Stopped<ProjectorError>> {
         if batch.events.is_empty() {
             return Ok(Applied::All(Vec::new()));
         }
@@ -99,17 +104,13 @@ impl ReadModel {
         }
     }
 
-    async fn isolate(
-        &self,
-        batch: &Batch,
-        incoming: &[Incoming],
-    ) -> Result<Applied<Vec<Flaw>>, Stopped<ProjectorError>> {
+    async fn isolate(&self, batch: &Batch, incoming: &[Incoming]) -> Result<Applied, Stopped<ProjectorError>> {
         let mut flaws = Vec::new();
         for run in &batch.runs {
             match self.apply_run(&batch.events, run.clone()).await? {
-                Applied::All(()) => {}
-                Applied::UpTo(index, error) => flaws.extend(batch.flaw(index, error.to_string(), incoming)),
-                Applied::Raced => return Ok(Applied::Raced),
+                AppliedRun::All => {}
+                AppliedRun::UpTo(index, error) => flaws.extend(batch.flaw(index, error.to_string(), incoming)),
+                AppliedRun::Raced => return Ok(Applied::Raced),
             }
         }
         Ok(Applied::All(flaws))
@@ -120,7 +121,7 @@ impl ReadModel {
         &self,
         events: &[Event],
         run: Range<usize>,
-    ) -> Result<Applied<()>, Stopped<ProjectorError>> {
+    ) -> Result<AppliedRun, Stopped<ProjectorError>> {
         let mut start = run.start;
         let mut size = run.len();
         while start < run.end {
@@ -129,14 +130,14 @@ impl ReadModel {
             let steps: Vec<Move> = Move::over(events).into_iter().collect();
             match self.persist(events, &steps).await {
                 Ok(true) => start = part.end,
-                Ok(false) => return Ok(Applied::Raced),
+                Ok(false) => return Ok(AppliedRun::Raced),
                 Err(Stopped::Shutdown) => return Err(Stopped::Shutdown),
                 Err(Stopped::Failed(CommitError::Superseded)) => return Err(Stopped::Failed(self.superseded())),
-                Err(Stopped::Failed(error)) if part.len() == 1 => return Ok(Applied::UpTo(start, error)),
+                Err(Stopped::Failed(error)) if part.len() == 1 => return Ok(AppliedRun::UpTo(start, error)),
                 Err(Stopped::Failed(_)) => size = part.len() / 2,
             }
         }
-        Ok(Applied::All(()))
+        Ok(AppliedRun::All)
     }
 
     fn superseded(&self) -> ProjectorError {

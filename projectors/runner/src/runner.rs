@@ -151,8 +151,7 @@ impl Runner {
                     }
                     return Ok(());
                 }
-                // of a batch, it says All with the flaws
-                Applied::UpTo(..) | Applied::Raced => {
+                Applied::Raced => {
                     tracing::info!("another instance has applied some of these events; looking where it is");
                     batch.give_back(&mut incoming);
                     self.correct().await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{ClientWrapper, GenericClient, Transaction};
-use millrace_projector_runner::rebuild::builds;
+use millrace_projector_runner::rebuild::{builds, next_number};
 use millrace_projector_runner::{BuildState, Generation, Pause, create_checkpoints, paused};
 use millrace_schemas::{FolderProblem, LogName, RecordSchema};
 use serde::Serialize;
@@ -70,8 +70,7 @@ pub async fn apply(
         }
         Some(before) => {
             // instances of the one before see by the number that it is gone
-            let all = builds(&*transaction, &folder.name).await?;
-            number = all.iter().map(|build| build.generation.number).max().unwrap_or(0) + 1;
+            number = next_number(&builds(&*transaction, &folder.name).await?);
             pause = make_room(&transaction, &before, folder, log, start_over).await?;
             if start_over { Ending::StartedOver } else { Ending::Applied }
         }

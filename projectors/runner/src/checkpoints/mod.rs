@@ -193,7 +193,12 @@ pub(crate) async fn advance(
 
 /// A statement on the tables of a read model.
 pub(crate) fn in_schema(sql: &str, schema: &str) -> String {
-    sql.replace(":schema", &format!("\"{}\"", schema.replace('"', "\"\"")))
+    sql.replace(":schema", &identifier(schema))
+}
+
+/// A name as it stands in SQL, in quotes.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 pub(crate) fn not_migrated(schema: &str, error: tokio_postgres::Error) -> ProjectorError {

@@ -44,6 +44,16 @@ pub async fn builds(client: &impl GenericClient, projector: &str) -> Result<Vec<
     Ok(builds)
 }
 
+/// The build in a state; the first of several.
+pub fn build_in(all: &[Build], state: BuildState) -> Option<&Build> {
+    all.iter().find(|build| build.state == state)
+}
+
+/// The number of the next build.
+pub fn next_number(all: &[Build]) -> i32 {
+    all.iter().map(|build| build.generation.number).max().unwrap_or(0) + 1
+}
+
 /// Creates the build of a projector that a rebuild is to fill, or completes what an earlier call has begun. The
 /// connection's search path is the server's usual one afterwards.
 ///

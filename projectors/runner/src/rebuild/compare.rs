@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use tokio_postgres::{GenericClient, Row};
 
 use super::RebuildError;
-use crate::checkpoints::in_schema;
+use crate::checkpoints::identifier;
 
 /// Differing rows that are shown of a table.
 const EXAMPLES: i64 = 10;
@@ -166,24 +166,24 @@ impl Table {
     }
 
     fn in_schema(&self, schema: &str) -> String {
-        format!("{}.{}", quoted(schema), quoted(&self.name))
+        format!("{}.{}", identifier(schema), identifier(&self.name))
     }
 
     /// The rows that differ, found by the primary key.
     fn by_key(&self, live: &str, new: &str) -> String {
-        let columns = self.columns(|column| quoted(&column.name));
+        let columns = self.columns(|column| identifier(&column.name));
         let has_equality = |key: &String| self.common.iter().any(|column| column.name == *key && column.has_equality);
         let same_key = joined(&self.key, " AND ", |key| match has_equality(key) {
-            true => format!("l.{0} = n.{0}", quoted(key)),
-            false => format!("l.{0}::text = n.{0}::text", quoted(key)),
+            true => format!("l.{0} = n.{0}", identifier(key)),
+            false => format!("l.{0}::text = n.{0}::text", identifier(key)),
         });
         let key = joined(&self.key, ", ", |key| {
-            format!("'{}', coalesce(to_jsonb(l.{1}), to_jsonb(n.{1}))", escaped(key), quoted(key))
+            format!("'{}', coalesce(to_jsonb(l.{1}), to_jsonb(n.{1}))", escaped(key), identifier(key))
         });
-        let first = self.key.first().map(|key| quoted(key)).unwrap_or_default();
+        let first = self.key.first().map(|key| identifier(key)).unwrap_or_default();
         let differ = self.common.iter().map(|column| match column.has_equality {
-            true => format!("l.{0} IS DISTINCT FROM n.{0}", quoted(&column.name)),
-            false => format!("l.{0}::text IS DISTINCT FROM n.{0}::text", quoted(&column.name)),
+            true => format!("l.{0} IS DISTINCT FROM n.{0}", identifier(&column.name)),
+            false => format!("l.{0}::text IS DISTINCT FROM n.{0}::text", identifier(&column.name)),
         });
         let differ = differ.collect::<Vec<_>>().join(" OR ");
         format!(
@@ -198,8 +198,8 @@ impl Table {
     /// The rows that one build has more often than the other.
     fn by_row(&self, live: &str, new: &str) -> String {
         let columns = self.columns(|column| match column.has_equality {
-            true => quoted(&column.name),
-            false => format!("{0}::text AS {0}", quoted(&column.name)),
+            true => identifier(&column.name),
+            false => format!("{0}::text AS {0}", identifier(&column.name)),
         });
         format!(
             "SELECT to_jsonb(l) AS key, to_jsonb(l) AS live, NULL::jsonb AS new
@@ -217,11 +217,6 @@ impl Table {
 
 fn joined(names: &[String], between: &str, part: impl Fn(&String) -> String) -> String {
     names.iter().map(part).collect::<Vec<_>>().join(between)
-}
-
-/// A name, in quotes.
-pub(super) fn quoted(name: &str) -> String {
-    in_schema(":schema", name)
 }
 
 fn escaped(text: &str) -> String {

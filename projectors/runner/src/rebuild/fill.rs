@@ -13,7 +13,7 @@ use millrace_store::{Cursor, Log, PageLimit, StoreError};
 
 use super::RebuildError;
 use crate::checkpoints::Move;
-use crate::read_model::{Applied, CommitError, ReadModel};
+use crate::read_model::{AppliedRun, CommitError, ReadModel};
 use crate::{Event, Generation, Projector};
 
 /// Events of one transaction. The more, the fewer rows are written for one that many events change.
@@ -193,9 +193,9 @@ impl Filling {
         }
         for run in runs {
             match self.read_model.apply_run(events, run).await? {
-                Applied::All(()) => {}
-                Applied::Raced => return Err(self.raced().await),
-                Applied::UpTo(index, error) => return Err(of_event(events.get(index), &error)),
+                AppliedRun::All => {}
+                AppliedRun::Raced => return Err(self.raced().await),
+                AppliedRun::UpTo(index, error) => return Err(of_event(events.get(index), &error)),
             }
         }
         Ok(())

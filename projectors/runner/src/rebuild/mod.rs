@@ -14,7 +14,7 @@ mod readers;
 mod replay;
 mod switch;
 
-pub use builds::{Build, builds, create_build, create_tables, drop_build, drop_read_model};
+pub use builds::{Build, build_in, builds, create_build, create_tables, drop_build, drop_read_model, next_number};
 pub use compare::{Comparison, Example, TableDifference, compare};
 pub use error::RebuildError;
 pub use fill::{Filling, Pace};

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use tokio_postgres::GenericClient;
 
 use super::RebuildError;
-use super::compare::quoted;
+use crate::checkpoints::identifier;
 use crate::{Event, Projector};
 
 /// Events of a batch.
@@ -181,8 +181,8 @@ impl RowKey {
     /// # Errors
     /// When Postgres does not answer, or the key does not fit the table.
     pub async fn read(&self, client: &impl GenericClient, schema: &str) -> Result<Option<Json>, RebuildError> {
-        let table = format!("{}.{}", quoted(schema), quoted(&self.table));
-        let columns: Vec<String> = self.columns.iter().map(|column| quoted(column)).collect();
+        let table = format!("{}.{}", identifier(schema), identifier(&self.table));
+        let columns: Vec<String> = self.columns.iter().map(|column| identifier(column)).collect();
         let sql = format!(
             "SELECT to_jsonb(t) FROM {table} AS t
                JOIN jsonb_populate_record(NULL::{table}, $1) AS k USING ({})",

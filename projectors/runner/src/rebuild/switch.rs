@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use millrace_schemas::LogName;
 use tokio_postgres::{Client, GenericClient};
 
-use super::compare::quoted;
-use super::{Build, RebuildError, builds, grants, readers};
-use crate::checkpoints::{checkpoints, in_schema};
+use super::{Build, RebuildError, build_in, builds, grants, readers};
+use crate::checkpoints::{checkpoints, identifier, in_schema};
 use crate::{BuildState, Generation};
 
 /// What a switch did.
@@ -50,7 +49,7 @@ pub async fn switch(
     let new = all.iter().find(|build| build.generation.number == to && build.state != BuildState::Live);
     let new =
         new.ok_or_else(|| RebuildError::NotNow(format!("generation {to} of {projector} is gone or live already")))?;
-    let live = all.iter().find(|build| build.state == BuildState::Live);
+    let live = build_in(&all, BuildState::Live);
     if let Some(live) = live {
         hold(&transaction, &live.schema).await?;
         if let Some(catch_up) = catch_up {
@@ -89,7 +88,7 @@ async fn take_place(
     if let Some(live) = live {
         found = readers::of(client, &live.schema, &new.schema).await?;
         check_owner(client, live, new).await?;
-        let keep_pause = include_str!("sql/keep_pause.sql").replace(":live", &quoted(&live.schema));
+        let keep_pause = include_str!("sql/keep_pause.sql").replace(":live", &identifier(&live.schema));
         client.batch_execute(&in_schema(&keep_pause, &new.schema)).await?;
         let old = Generation::schema(projector, live.generation.number);
         rename(client, &live.schema, &old, BuildState::Replaced).await?;
@@ -119,7 +118,7 @@ async fn check_owner(client: &impl GenericClient, live: &Build, new: &Build) -> 
 }
 
 async fn rename(client: &impl GenericClient, from: &str, to: &str, state: BuildState) -> Result<(), RebuildError> {
-    let rename = format!("ALTER SCHEMA {} RENAME TO {}", quoted(from), quoted(to));
+    let rename = format!("ALTER SCHEMA {} RENAME TO {}", identifier(from), identifier(to));
     client.batch_execute(&rename).await?;
     let update = in_schema(include_str!("sql/set_state.sql"), to);
     client.execute(&update, &[&state.as_str()]).await?;
